@@ -1,0 +1,3 @@
+//! Terms, hashes and addresses.
+
+mod address;
