@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use terms::{Address, B256, Deployment, InvoiceTerms};
 
-fn any_terms() -> impl Strategy<Value = InvoiceTerms> {
+pub(crate) fn any_terms() -> impl Strategy<Value = InvoiceTerms> {
     let address = any::<[u8; 20]>().prop_map(Address::from);
     (
         (any::<u8>(), any::<u64>(), any::<[u8; 32]>().prop_map(B256::from), address.clone(), address.clone()),
