@@ -1,0 +1,7 @@
+//! Money, states and decisions.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod money;
+mod project;
+mod states;

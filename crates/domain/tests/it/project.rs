@@ -1,0 +1,223 @@
+//! Decisions, from facts.
+
+use alloy_primitives::{Address, B256, U256};
+use domain::intent::{IntentKind, IntentState, intent_id};
+use domain::invoice::{Exception, InvoiceEvent, Settlement};
+use domain::project::{Deposits, EventFact, Facts, IntentFact, Outcome, REFUND_WAIT_SECONDS, Recorded, project};
+use domain::tier::{Heights, Tier};
+use domain::wallet::WalletStatus as W;
+use proptest::prelude::*;
+
+const TOKEN: Address = Address::repeat_byte(7);
+const EXPIRES: u64 = 10_000;
+const CLOSES: u64 = 300_000;
+
+/// An invoice of 150 units that nothing has happened to: block 100, long before expiry.
+fn facts() -> Facts {
+    Facts {
+        chain: 8453,
+        terms_hash: B256::repeat_byte(1),
+        token: TOKEN,
+        amount: 150,
+        partials: false,
+        refund_key: false,
+        closes_at: CLOSES,
+        expires_at: EXPIRES,
+        settlement: Settlement::Automatic,
+        pay_requested: false,
+        deposits: Deposits::default(),
+        foreign: false,
+        events: vec![],
+        intents: vec![],
+        heights: Heights { seen: 100, safe: 99, final_: 98 },
+        now: 1_000,
+        final_now: 998,
+    }
+}
+
+fn deposit(facts: &mut Facts, amount: u64, on_time: bool, block: u64) {
+    let amount = U256::from(amount);
+    facts.deposits.received += amount;
+    facts.deposits.settleable += amount;
+    if on_time {
+        facts.deposits.on_time += amount;
+    }
+    facts.deposits.last_block = block;
+}
+
+fn record(facts: &mut Facts, what: Recorded, amount: u64, paid: u128, status: u8, block: u64) {
+    let timestamp = facts.now;
+    facts.events.push(EventFact { what, token: TOKEN, amount: U256::from(amount), paid, status, block, timestamp });
+}
+
+fn kinds(outcome: &Outcome) -> Vec<IntentKind> {
+    outcome.wanted.iter().map(|wanted| wanted.kind).collect()
+}
+
+#[test]
+fn exact_money_is_settled_once_and_the_wallet_goes_when_that_is_final() {
+    let mut facts = facts();
+    assert_eq!(project(&facts).invoice, InvoiceEvent::Waits);
+    assert_eq!(project(&facts).wallet, [W::Active]);
+
+    deposit(&mut facts, 150, true, 100);
+    let outcome = project(&facts);
+    assert_eq!((outcome.invoice, kinds(&outcome)), (InvoiceEvent::Funded, vec![IntentKind::Settle]));
+    assert_eq!(outcome.wallet, [W::Funded, W::PaymentInProgress]);
+
+    record(&mut facts, Recorded::Settled, 150, 150, 1, 100);
+    for (final_, safe, expected) in [
+        (98, 99, &[W::Funded, W::PaymentInProgress, W::PaymentComplete][..]),
+        (99, 100, &[W::Funded, W::PaymentInProgress, W::PaymentComplete, W::Destroying]),
+        (100, 100, &[W::Funded, W::PaymentInProgress, W::PaymentComplete, W::Destroying, W::Destroyed]),
+    ] {
+        facts.heights = Heights { seen: 100, safe, final_ };
+        let outcome = project(&facts);
+        assert_eq!((outcome.invoice, outcome.paid), (InvoiceEvent::Settled, 150));
+        assert_eq!((kinds(&outcome), outcome.wallet.as_slice()), (vec![], expected));
+    }
+}
+
+#[test]
+fn underpaid_money_is_cancelled_only_when_the_expiry_is_final_and_then_goes_back() {
+    let mut facts = facts();
+    deposit(&mut facts, 149, true, 50);
+    assert_eq!(project(&facts).invoice, InvoiceEvent::FundedInPart);
+    assert_eq!(kinds(&project(&facts)), []);
+
+    facts.now = EXPIRES;
+    assert_eq!(project(&facts).invoice, InvoiceEvent::RanOut);
+    assert_eq!(kinds(&project(&facts)), [], "the last block before expiry is not final yet");
+    facts.final_now = EXPIRES;
+    assert_eq!(kinds(&project(&facts)), [IntentKind::Cancel]);
+
+    record(&mut facts, Recorded::Cancelled, 0, 0, 2, 100);
+    let outcome = project(&facts);
+    assert_eq!(kinds(&outcome), [IntentKind::Refund]);
+    assert_eq!(outcome.exceptions, [Exception::RefundDue]);
+    record(&mut facts, Recorded::Refunded, 149, 0, 2, 101);
+    facts.heights = Heights { seen: 103, safe: 102, final_: 101 };
+    let outcome = project(&facts);
+    assert_eq!((outcome.balance, kinds(&outcome)), (U256::ZERO, vec![]));
+    assert_eq!(outcome.wallet, [W::Destroying, W::Destroyed]);
+}
+
+#[test]
+fn an_empty_wallet_that_expires_needs_no_transaction() {
+    let mut facts = Facts { now: EXPIRES, final_now: EXPIRES, ..facts() };
+    let outcome = project(&facts);
+    assert_eq!((outcome.invoice, kinds(&outcome)), (InvoiceEvent::RanOut, vec![]));
+    assert_eq!(outcome.wallet, [W::Destroying, W::Destroyed]);
+    facts.final_now = EXPIRES - 1;
+    assert_eq!(project(&facts).wallet, [W::Destroying]);
+}
+
+#[test]
+fn money_that_came_on_time_is_settled_even_after_expiry_and_late_money_goes_back() {
+    let mut facts = Facts { now: EXPIRES + 60, final_now: EXPIRES + 58, ..facts() };
+    deposit(&mut facts, 150, true, 50);
+    assert_eq!(kinds(&project(&facts)), [IntentKind::Settle]);
+    assert_eq!(project(&facts).invoice, InvoiceEvent::Funded);
+
+    let mut late = Facts { now: EXPIRES + 60, final_now: EXPIRES + 58, ..self::facts() };
+    deposit(&mut late, 149, true, 50);
+    deposit(&mut late, 1, false, 100);
+    let outcome = project(&late);
+    assert_eq!((outcome.invoice, kinds(&outcome)), (InvoiceEvent::RanOut, vec![IntentKind::Cancel]));
+    assert_eq!(outcome.exceptions, [Exception::PaidLate, Exception::RefundDue]);
+}
+
+#[test]
+fn settling_stops_ten_minutes_before_the_terms_close() {
+    for (now, expected) in [(CLOSES - 601, vec![IntentKind::Settle]), (CLOSES - 600, vec![]), (CLOSES - 1, vec![])] {
+        let mut facts = Facts { now, final_now: now, expires_at: CLOSES - 500, ..facts() };
+        deposit(&mut facts, 150, true, 50);
+        assert_eq!(kinds(&project(&facts)), expected, "at {now}");
+    }
+    // From closesAt the money goes back with no cancel at all: the terms are enough.
+    let mut facts = Facts { now: CLOSES, final_now: CLOSES, ..facts() };
+    deposit(&mut facts, 150, true, 50);
+    assert_eq!(kinds(&project(&facts)), [IntentKind::Refund]);
+}
+
+#[test]
+fn where_a_refund_key_decides_anyone_else_waits_thirty_days() {
+    let mut facts = Facts { refund_key: true, ..facts() };
+    deposit(&mut facts, 200, true, 50);
+    record(&mut facts, Recorded::Settled, 150, 150, 1, 60);
+    let opens = facts.now + REFUND_WAIT_SECONDS.min(CLOSES + REFUND_WAIT_SECONDS - facts.now);
+    for (now, expected) in [(facts.now, vec![]), (opens - 1, vec![]), (opens, vec![IntentKind::Refund])] {
+        facts.now = now;
+        let outcome = project(&facts);
+        assert_eq!(kinds(&outcome), expected, "at {now}");
+        assert_eq!((outcome.invoice, outcome.balance), (InvoiceEvent::Oversettled, U256::from(50)));
+        assert!(!outcome.wallet.contains(&W::Destroyed), "money still lies there");
+    }
+}
+
+#[test]
+fn manual_settlement_waits_for_the_customers_word() {
+    let mut facts = Facts { settlement: Settlement::Manual, ..facts() };
+    deposit(&mut facts, 150, true, 50);
+    assert_eq!((kinds(&project(&facts)), project(&facts).wallet), (vec![], vec![W::Funded]));
+    facts.pay_requested = true;
+    assert_eq!(kinds(&project(&facts)), [IntentKind::Settle]);
+}
+
+#[test]
+fn a_deposit_below_the_settle_tier_waits() {
+    let mut facts = facts();
+    deposit(&mut facts, 150, true, 100);
+    facts.deposits.settleable = U256::ZERO;
+    assert_eq!((kinds(&project(&facts)), project(&facts).invoice), (vec![], InvoiceEvent::Funded));
+}
+
+#[test]
+fn an_intent_is_final_only_by_a_finalized_effect_and_returns_when_a_reorg_takes_it_back() {
+    let mut facts = facts();
+    deposit(&mut facts, 150, true, 50);
+    let id = intent_id(IntentKind::Settle, facts.chain, facts.terms_hash, TOKEN, U256::ZERO);
+    let state = IntentState::Broadcast;
+    facts.intents =
+        vec![IntentFact { id, kind: IntentKind::Settle, token: TOKEN, cumulative_before: U256::ZERO, state }];
+    assert_eq!(project(&facts).intents, []);
+
+    record(&mut facts, Recorded::Settled, 150, 150, 1, 100);
+    assert_eq!(project(&facts).intents, [(id, IntentState::Seen)]);
+    assert_eq!(project(&facts).tier, Some(Tier::Seen));
+    facts.heights.final_ = 100;
+    assert_eq!(project(&facts).intents, [(id, IntentState::Final)]);
+
+    facts.events.clear();
+    facts.intents[0].state = IntentState::Seen;
+    assert_eq!(project(&facts).intents, [(id, IntentState::Broadcast)]);
+    facts.deposits = Deposits::default();
+    facts.intents[0].state = IntentState::Accepted;
+    assert_eq!(project(&facts).intents, [(id, IntentState::Superseded)], "nothing is signed and nothing is due");
+}
+
+proptest! {
+    /// Whatever lies at the address and whenever: what we set out to do never adds up to more than is there, a paid or
+    /// cancelled invoice is never settled again, and settle and cancel are never wanted together.
+    #[test]
+    fn no_facts_lead_to_a_second_payment(
+        deposited in 0u64..400, on_time in any::<bool>(), partials in any::<bool>(), refund_key in any::<bool>(),
+        now in 0u64..CLOSES + 2 * REFUND_WAIT_SECONDS, lag in 0u64..2_000, status in 0u8..3, paid in 0u128..=150,
+    ) {
+        let mut facts = Facts { partials, refund_key, now, final_now: now.saturating_sub(lag), ..facts() };
+        deposit(&mut facts, deposited, on_time, 50);
+        let paid = if status == 1 { 150 } else { paid };
+        if status != 0 || paid > 0 {
+            record(&mut facts, Recorded::Settled, u64::try_from(paid).unwrap_or(0), paid, status, 60);
+        }
+        let outcome = project(&facts);
+        let settle = kinds(&outcome).contains(&IntentKind::Settle);
+        prop_assert!(!(settle && kinds(&outcome).contains(&IntentKind::Cancel)));
+        prop_assert!(!(settle && kinds(&outcome).contains(&IntentKind::Refund)));
+        prop_assert!(!(settle && (status != 0 || now >= CLOSES)));
+        prop_assert!(!(settle && outcome.balance.is_zero()));
+        prop_assert!(!(kinds(&outcome).contains(&IntentKind::Refund) && status == 0 && now < CLOSES));
+        prop_assert!(outcome.balance <= facts.deposits.received);
+        prop_assert!(!outcome.wallet.contains(&W::Destroyed) || outcome.balance.is_zero());
+    }
+}
