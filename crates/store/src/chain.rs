@@ -1,0 +1,437 @@
+//! The mirror of a chain: blocks by hash, the logs that concern us, and how far we are.
+
+use crate::codec::{Columns, big};
+use crate::{Error, PgConnection, statements};
+use alloy_primitives::{Address, B256, U256};
+use domain::tier::{Heights, Tier};
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use std::collections::BTreeSet;
+
+statements! {
+    INSERT_CHAIN = "INSERT INTO chains (chain_id, name, genesis_hash, escrow, token, settler, settle_tier, start_number,
+            tip_number, tip_hash, tip_timestamp, safe_number, final_number, final_timestamp)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $8, $8, $10) ON CONFLICT (chain_id) DO NOTHING";
+    INSERT_START = "INSERT INTO blocks (chain_id, number, hash, parent_hash, timestamp) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (chain_id, number) DO NOTHING";
+    GET = "SELECT chain_id, name, genesis_hash, escrow, token, settler, settle_tier, start_number, tip_number, tip_hash,
+        tip_timestamp, safe_number, final_number, final_timestamp FROM chains WHERE chain_id = $1";
+    LOCK = "SELECT tip_hash FROM chains WHERE chain_id = $1 FOR UPDATE";
+    BLOCK_HASH = "SELECT hash FROM blocks WHERE chain_id = $1 AND number = $2";
+    INSERT_BLOCK = "INSERT INTO blocks (chain_id, number, hash, parent_hash, timestamp) VALUES ($1, $2, $3, $4, $5)";
+    MOVE_TIP = "UPDATE chains SET tip_number = $2, tip_hash = $3, tip_timestamp = $4, safe_number = LEAST(safe_number, $2),
+        final_number = LEAST(final_number, $2), updated_at = now() WHERE chain_id = $1";
+    MOVE_TAGS = "UPDATE chains SET safe_number = $2, final_number = $3,
+        final_timestamp = COALESCE((SELECT timestamp FROM blocks WHERE chain_id = $1 AND number = $3), final_timestamp),
+        updated_at = now() WHERE chain_id = $1";
+    BLOCK = "SELECT number, hash, parent_hash, timestamp FROM blocks WHERE chain_id = $1 AND number = $2";
+    DELETE_BLOCK = "DELETE FROM blocks WHERE chain_id = $1 AND number = $2";
+    TERMS_AT_PURSES = "SELECT terms_hash, purse, token FROM invoice_terms WHERE chain_id = $1 AND purse = ANY($2)";
+    KNOWN_TERMS = "SELECT terms_hash FROM invoice_terms WHERE chain_id = $1 AND terms_hash = ANY($2)";
+    INSERT_LOG = "INSERT INTO logs (chain_id, block_hash, log_index, block_number, tx_hash, address, topics, data)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    INSERT_DEPOSIT = "INSERT INTO deposits (chain_id, block_hash, log_index, block_number, block_timestamp, tx_hash,
+            terms_hash, token, foreign_token, sender, amount_units)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::text::numeric)";
+    INSERT_EVENT = "INSERT INTO escrow_events (chain_id, block_hash, log_index, block_number, block_timestamp, tx_hash,
+            terms_hash, kind, token, recipient, amount_units, paid_units, status)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::text::numeric, $12::text::numeric, $13)";
+    TOUCHED_IN = "SELECT terms_hash FROM deposits WHERE chain_id = $1 AND block_number > $2 AND block_number <= $3
+        UNION SELECT terms_hash FROM escrow_events WHERE chain_id = $1 AND block_number > $2 AND block_number <= $3";
+    DUE = "SELECT t.terms_hash FROM invoice_terms t JOIN chains c USING (chain_id) WHERE t.chain_id = $1
+        AND (t.wake_seen_at <= c.tip_timestamp OR t.wake_final_at <= c.final_timestamp) LIMIT $2";
+    OURS_AMONG = "SELECT tx_hash FROM attempts WHERE chain_id = $1 AND tx_hash = ANY($2)";
+    INSERT_OBSERVATION = "INSERT INTO observations (chain_id, tx_hash, block_hash, block_number, success, gas_used, fee_units)
+        VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric)";
+}
+
+/// A chain as it is deployed and configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployed {
+    /// Chain id.
+    pub chain: u64,
+    /// What people call it: `base`.
+    pub name: String,
+    /// The hash of block 0.
+    pub genesis_hash: B256,
+    /// The `InvoiceEscrow`.
+    pub escrow: Address,
+    /// The token invoices are paid in.
+    pub token: Address,
+    /// Who settles.
+    pub settler: Address,
+    /// The tier at which a deposit is settled.
+    pub settle_tier: Tier,
+}
+
+/// A block's header, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Height.
+    pub number: u64,
+    /// Hash.
+    pub hash: B256,
+    /// The hash of the block before.
+    pub parent_hash: B256,
+    /// Unix seconds.
+    pub timestamp: u64,
+}
+
+/// How far the mirror has come.
+#[derive(Clone, Debug)]
+pub struct Mirror {
+    /// What is deployed.
+    pub deployed: Deployed,
+    /// The first block that is mirrored.
+    pub start: u64,
+    /// The highest block's hash.
+    pub tip_hash: B256,
+    /// The highest block's time, unix seconds.
+    pub tip_timestamp: u64,
+    /// The finalized block's time, unix seconds.
+    pub final_timestamp: u64,
+    /// The three tags.
+    pub heights: Heights,
+}
+
+/// A log, as a node has it.
+#[derive(Clone, Debug)]
+pub struct RawLog {
+    /// Its place in the block.
+    pub index: u64,
+    /// Its transaction.
+    pub tx_hash: B256,
+    /// The contract that emitted it.
+    pub address: Address,
+    /// Up to four topics.
+    pub topics: Vec<B256>,
+    /// The rest.
+    pub data: Vec<u8>,
+}
+
+/// What a log means.
+#[derive(Clone, Debug)]
+pub enum Meaning {
+    /// A token says it moved `amount` to `to`.
+    Transfer {
+        /// From.
+        from: Address,
+        /// To.
+        to: Address,
+        /// Base units, as claimed.
+        amount: U256,
+    },
+    /// The escrow has recorded something.
+    Recorded {
+        /// The invoice.
+        terms_hash: B256,
+        /// 1 settle, 2 pay, 3 cancel, 4 refund, 5 refund by order.
+        kind: u8,
+        /// The token that moved.
+        token: Address,
+        /// To whom.
+        to: Address,
+        /// Base units.
+        amount: U256,
+        /// Cumulative base units paid.
+        paid: u128,
+        /// 0 open, 1 paid in full, 2 cancelled.
+        status: u8,
+    },
+}
+
+/// A transaction of ours in a block.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// Its hash.
+    pub tx_hash: B256,
+    /// Whether it did not revert.
+    pub success: bool,
+    /// Gas it used.
+    pub gas_used: u64,
+    /// What it cost, in wei.
+    pub fee: u128,
+}
+
+/// Makes the chain known, starting the mirror at `start`; or checks that it is the one that is known.
+pub async fn put(db: &mut PgConnection, deployed: &Deployed, start: &Header) -> Result<Mirror, Error> {
+    let chain = big(deployed.chain)?;
+    sqlx::query(INSERT_CHAIN)
+        .bind(chain)
+        .bind(&deployed.name)
+        .bind(deployed.genesis_hash.as_slice())
+        .bind(deployed.escrow.as_slice())
+        .bind(deployed.token.as_slice())
+        .bind(deployed.settler.as_slice())
+        .bind(deployed.settle_tier.as_str())
+        .bind(big(start.number)?)
+        .bind(start.hash.as_slice())
+        .bind(big(start.timestamp)?)
+        .execute(&mut *db)
+        .await?;
+    let mirror = get(db, deployed.chain).await?;
+    if mirror.start == start.number {
+        bind_header(sqlx::query(INSERT_START), chain, start)?.execute(&mut *db).await?;
+    }
+    if mirror.deployed != *deployed {
+        return Err(Error::OtherChain(format!(
+            "chain {} in the database is {:?}, the configuration says {deployed:?}: use another database, or set the \
+             configuration back",
+            deployed.chain, mirror.deployed
+        )));
+    }
+    Ok(mirror)
+}
+
+/// How far the mirror of `chain` has come.
+pub async fn get(db: &mut PgConnection, chain: u64) -> Result<Mirror, Error> {
+    let row = sqlx::query(GET).bind(big(chain)?).fetch_optional(db).await?;
+    let row = row.ok_or_else(|| {
+        Error::Missing(format!("chain {chain} is not in the database: run `monay migrate` with the same configuration"))
+    })?;
+    Ok(Mirror {
+        deployed: Deployed {
+            chain: row.u64("chain_id")?,
+            name: row.try_get("name")?,
+            genesis_hash: row.hash("genesis_hash")?,
+            escrow: row.address("escrow")?,
+            token: row.address("token")?,
+            settler: row.address("settler")?,
+            settle_tier: row.word("settle_tier")?,
+        },
+        start: row.u64("start_number")?,
+        tip_hash: row.hash("tip_hash")?,
+        tip_timestamp: row.u64("tip_timestamp")?,
+        final_timestamp: row.u64("final_timestamp")?,
+        heights: Heights {
+            seen: row.u64("tip_number")?,
+            safe: row.u64("safe_number")?,
+            final_: row.u64("final_number")?,
+        },
+    })
+}
+
+/// Holds the chain for this transaction, and refuses if its tip is not the one the caller built on: two indexers on one
+/// database take turns and never interleave.
+pub async fn lock(db: &mut PgConnection, chain: u64, tip: B256) -> Result<(), Error> {
+    let row = sqlx::query(LOCK).bind(big(chain)?).fetch_one(db).await?;
+    if row.hash("tip_hash")? == tip { Ok(()) } else { Err(Error::TipMoved(chain)) }
+}
+
+/// The hash of the canonical block at `number`, if it is mirrored.
+pub async fn block_hash(db: &mut PgConnection, chain: u64, number: u64) -> Result<Option<B256>, Error> {
+    let row = sqlx::query(BLOCK_HASH).bind(big(chain)?).bind(big(number)?).fetch_optional(db).await?;
+    row.map(|row| row.hash("hash")).transpose()
+}
+
+/// Appends a block with the logs in it that concern us; returns the invoices they concern. Logs that concern nobody are
+/// not stored.
+pub async fn append(
+    db: &mut PgConnection,
+    chain: u64,
+    header: &Header,
+    logs: &[(RawLog, Meaning)],
+    observed: &[Observed],
+) -> Result<BTreeSet<B256>, Error> {
+    let id = big(chain)?;
+    bind_header(sqlx::query(INSERT_BLOCK), id, header)?.execute(&mut *db).await?;
+    sqlx::query(MOVE_TIP)
+        .bind(id)
+        .bind(big(header.number)?)
+        .bind(header.hash.as_slice())
+        .bind(big(header.timestamp)?)
+        .execute(&mut *db)
+        .await?;
+    let known = Known::of(db, id, logs).await?;
+    let mut touched = BTreeSet::new();
+    for (log, meaning) in logs {
+        let Some((terms_hash, token)) = known.concerns(meaning) else { continue };
+        insert_log(db, id, header, log).await?;
+        match meaning {
+            Meaning::Transfer { from, amount, .. } => {
+                bind_log(sqlx::query(INSERT_DEPOSIT), id, header, log)?
+                    .bind(terms_hash.as_slice())
+                    .bind(log.address.as_slice())
+                    .bind(log.address != token)
+                    .bind(from.as_slice())
+                    .bind(amount.to_string())
+                    .execute(&mut *db)
+                    .await?;
+            }
+            Meaning::Recorded { kind, token, to, amount, paid, status, .. } => {
+                bind_log(sqlx::query(INSERT_EVENT), id, header, log)?
+                    .bind(terms_hash.as_slice())
+                    .bind(i16::from(*kind))
+                    .bind(token.as_slice())
+                    .bind(to.as_slice())
+                    .bind(amount.to_string())
+                    .bind(paid.to_string())
+                    .bind(i16::from(*status))
+                    .execute(&mut *db)
+                    .await?;
+            }
+        }
+        touched.insert(terms_hash);
+    }
+    for seen in observed {
+        sqlx::query(INSERT_OBSERVATION)
+            .bind(id)
+            .bind(seen.tx_hash.as_slice())
+            .bind(header.hash.as_slice())
+            .bind(big(header.number)?)
+            .bind(seen.success)
+            .bind(big(seen.gas_used)?)
+            .bind(seen.fee.to_string())
+            .execute(&mut *db)
+            .await?;
+    }
+    Ok(touched)
+}
+
+/// Takes the highest block off again, with everything read from it; returns the invoices it concerned and the tip that
+/// is left.
+pub async fn undo(db: &mut PgConnection, chain: u64, tip: u64) -> Result<(BTreeSet<B256>, Header), Error> {
+    let id = big(chain)?;
+    let before = tip.checked_sub(1).ok_or_else(|| Error::Corrupt("a re-org of block 0".to_owned()))?;
+    let touched = touched(db, chain, before, tip).await?;
+    sqlx::query(DELETE_BLOCK).bind(id).bind(big(tip)?).execute(&mut *db).await?;
+    let row = sqlx::query(BLOCK).bind(id).bind(big(before)?).fetch_optional(&mut *db).await?;
+    let row = row.ok_or_else(|| {
+        Error::OtherChain(format!("the re-org goes below block {tip}, where the mirror of chain {chain} begins"))
+    })?;
+    let header = header(&row)?;
+    sqlx::query(MOVE_TIP)
+        .bind(id)
+        .bind(big(header.number)?)
+        .bind(header.hash.as_slice())
+        .bind(big(header.timestamp)?)
+        .execute(db)
+        .await?;
+    Ok((touched, header))
+}
+
+/// Moves the tags on; returns the invoices whose tier has changed by it. Tags never move back and never pass the tip.
+pub async fn move_tags(db: &mut PgConnection, chain: u64, safe: u64, final_: u64) -> Result<BTreeSet<B256>, Error> {
+    let now = get(db, chain).await?.heights;
+    let safe = safe.clamp(now.safe, now.seen);
+    let final_ = final_.clamp(now.final_, safe);
+    if (safe, final_) == (now.safe, now.final_) {
+        return Ok(BTreeSet::new());
+    }
+    sqlx::query(MOVE_TAGS).bind(big(chain)?).bind(big(safe)?).bind(big(final_)?).execute(&mut *db).await?;
+    let mut changed = touched(db, chain, now.safe, safe).await?;
+    changed.extend(touched(db, chain, now.final_, final_).await?);
+    Ok(changed)
+}
+
+/// Invoices for which the chain's time has come, at most `limit`.
+pub async fn due(db: &mut PgConnection, chain: u64, limit: u32) -> Result<Vec<B256>, Error> {
+    let rows = sqlx::query(DUE).bind(big(chain)?).bind(i64::from(limit)).fetch_all(db).await?;
+    rows.iter().map(|row| row.hash("terms_hash")).collect()
+}
+
+/// Which of these transactions are ours.
+pub async fn ours_among(db: &mut PgConnection, chain: u64, hashes: &[B256]) -> Result<Vec<B256>, Error> {
+    let hashes: Vec<&[u8]> = hashes.iter().map(B256::as_slice).collect();
+    let rows = sqlx::query(OURS_AMONG).bind(big(chain)?).bind(hashes).fetch_all(db).await?;
+    rows.iter().map(|row| row.hash("tx_hash")).collect()
+}
+
+async fn touched(db: &mut PgConnection, chain: u64, above: u64, to: u64) -> Result<BTreeSet<B256>, Error> {
+    let rows = sqlx::query(TOUCHED_IN).bind(big(chain)?).bind(big(above)?).bind(big(to)?).fetch_all(db).await?;
+    rows.iter().map(|row| row.hash("terms_hash")).collect()
+}
+
+/// Which purses and terms of a block are ours: two look-ups per block, however many addresses are live.
+struct Known {
+    purses: Vec<(Address, B256, Address)>,
+    terms: Vec<B256>,
+}
+
+impl Known {
+    async fn of(db: &mut PgConnection, chain: i64, logs: &[(RawLog, Meaning)]) -> Result<Self, Error> {
+        let (mut to, mut hashes) = (BTreeSet::new(), BTreeSet::new());
+        for (_, meaning) in logs {
+            match meaning {
+                Meaning::Transfer { to: recipient, .. } => to.insert(recipient.to_vec()),
+                Meaning::Recorded { terms_hash, .. } => hashes.insert(terms_hash.to_vec()),
+            };
+        }
+        let mut known = Self { purses: vec![], terms: vec![] };
+        if !to.is_empty() {
+            let to: Vec<Vec<u8>> = to.into_iter().collect();
+            for row in sqlx::query(TERMS_AT_PURSES).bind(chain).bind(to).fetch_all(&mut *db).await? {
+                known.purses.push((row.address("purse")?, row.hash("terms_hash")?, row.address("token")?));
+            }
+        }
+        if !hashes.is_empty() {
+            let hashes: Vec<Vec<u8>> = hashes.into_iter().collect();
+            for row in sqlx::query(KNOWN_TERMS).bind(chain).bind(hashes).fetch_all(db).await? {
+                known.terms.push(row.hash("terms_hash")?);
+            }
+        }
+        known.purses.sort_unstable();
+        known.terms.sort_unstable();
+        Ok(known)
+    }
+
+    /// The invoice a log concerns, and the invoice's token.
+    fn concerns(&self, meaning: &Meaning) -> Option<(B256, Address)> {
+        match meaning {
+            Meaning::Transfer { to, .. } => {
+                let at = self.purses.binary_search_by_key(to, |(purse, ..)| *purse).ok()?;
+                self.purses.get(at).map(|&(_, terms_hash, token)| (terms_hash, token))
+            }
+            Meaning::Recorded { terms_hash, token, .. } => {
+                self.terms.binary_search(terms_hash).ok().map(|_| (*terms_hash, *token))
+            }
+        }
+    }
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+fn bind_header<'q>(query: Query<'q>, chain: i64, header: &Header) -> Result<Query<'q>, Error> {
+    Ok(query
+        .bind(chain)
+        .bind(big(header.number)?)
+        .bind(header.hash.to_vec())
+        .bind(header.parent_hash.to_vec())
+        .bind(big(header.timestamp)?))
+}
+
+/// The six columns every row read from a log begins with.
+fn bind_log<'q>(query: Query<'q>, chain: i64, header: &Header, log: &RawLog) -> Result<Query<'q>, Error> {
+    Ok(query
+        .bind(chain)
+        .bind(header.hash.to_vec())
+        .bind(big(log.index)?)
+        .bind(big(header.number)?)
+        .bind(big(header.timestamp)?)
+        .bind(log.tx_hash.to_vec()))
+}
+
+async fn insert_log(db: &mut PgConnection, chain: i64, header: &Header, log: &RawLog) -> Result<(), Error> {
+    let topics: Vec<Vec<u8>> = log.topics.iter().map(|topic| topic.to_vec()).collect();
+    sqlx::query(INSERT_LOG)
+        .bind(chain)
+        .bind(header.hash.as_slice())
+        .bind(big(log.index)?)
+        .bind(big(header.number)?)
+        .bind(log.tx_hash.as_slice())
+        .bind(log.address.as_slice())
+        .bind(topics)
+        .bind(&log.data)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+fn header(row: &PgRow) -> Result<Header, Error> {
+    Ok(Header {
+        number: row.u64("number")?,
+        hash: row.hash("hash")?,
+        parent_hash: row.hash("parent_hash")?,
+        timestamp: row.u64("timestamp")?,
+    })
+}

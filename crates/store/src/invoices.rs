@@ -1,0 +1,373 @@
+//! Invoices with their wallet and terms: created whole, read whole.
+
+use crate::codec::{Columns, big, corrupt};
+use crate::keys::{self, SealedKey};
+use crate::{Error, PgConnection, statements};
+use alloy_primitives::{Address, B256};
+use domain::invoice::{InvoiceStatus, Settlement};
+use domain::request::CreateInvoice;
+use domain::wallet::WalletStatus;
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use terms::InvoiceTerms;
+use time::{Date, OffsetDateTime};
+
+/// The one query an invoice is read with, and the ways to find it.
+macro_rules! concat_view {
+    ($where:literal) => {
+        concat!(
+            "SELECT i.id, i.tenant_id, i.number, i.issuer, e.name AS issuer_name, i.customer_email, i.amount_units::text AS amount,
+                i.paid_units::text AS paid, i.received_units::text AS received, i.currency, i.description, i.category, i.due_date,
+                i.status, i.settlement, i.settlement_tier, i.exceptions, i.expires_at, i.paid_at, i.transaction_id, i.pay_token,
+                i.sequence, i.created_at, i.updated_at, w.wallet_id, w.wallet_type, w.wallet_address, w.status AS wallet_status,
+                w.balance_units::text AS balance, w.currency AS wallet_currency, w.ttl_seconds, w.created_at AS wallet_created_at,
+                w.funded_at, w.destruction_initiated_at, w.destroyed_at, w.destruction_method, w.destruction_reason
+            FROM invoices i JOIN enterprises e ON e.id = i.issuer JOIN invoice_wallets w ON w.invoice_id = i.id ",
+            $where
+        )
+    };
+}
+
+statements! {
+    NEXT_NUMBER = "SELECT 'INV-' || to_char(now() AT TIME ZONE 'UTC', 'YYYY') || '-' || lpad(nextval('invoice_numbers')::text, 6, '0')";
+    INSERT_INVOICE = "INSERT INTO invoices (id, tenant_id, number, invoice_key, issuer, customer_id, customer_email, amount_units,
+            currency, description, category, due_date, status, settlement, expires_at, closes_at, flags, pay_token, metadata)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::numeric, $9, $10, $11, $12, 'pending_payment', $13, $14, $15, $16, $17, $18)";
+    INSERT_TERMS = "INSERT INTO invoice_terms (terms_hash, invoice_id, tenant_id, chain_id, version, invoice_key, payee, token,
+            amount_units, closes_at, refund_to, refund_key, settler, flags, purse, wake_seen_at, wake_final_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::numeric, $10, $11, $12, $13, $14, $15, $16, $16)";
+    INSERT_WALLET = "INSERT INTO invoice_wallets (tenant_id, invoice_id, customer_id, wallet_id, wallet_type, wallet_address,
+            spending_limit_units, expires_at, ttl_seconds, metadata, created_by)
+        VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8, $9, $10, $11)";
+    INSERT_CREATED = "INSERT INTO wallet_lifecycle_events (tenant_id, wallet_id, event_type, event_data) VALUES ($1, $2, 'created', $3)";
+    INSERT_OUTBOX = "INSERT INTO outbox (tenant_id, aggregate, sequence, type, body) VALUES ($1, $2, 0, 'invoice.created', $3)";
+    BY_ID = concat_view!("WHERE i.tenant_id = $1 AND (i.id = $2 OR i.number = $2)");
+    BY_WALLET = concat_view!("WHERE i.tenant_id = $1 AND w.wallet_id = $2");
+    BY_TOKEN = concat_view!("WHERE i.pay_token = $1");
+    TERMS = "SELECT version, chain_id, invoice_key, payee, token, amount_units::text AS amount, closes_at, refund_to, refund_key,
+            settler, flags, terms_hash, purse FROM invoice_terms WHERE invoice_id = $1 ORDER BY chain_id";
+    TRANSACTIONS = "SELECT purpose, chain, tx_hash, amount_units::text AS amount, token, status, created_at
+        FROM blockchain_transactions WHERE invoice_id = $1 ORDER BY created_at, log_index LIMIT 200";
+    REQUEST_PAY = "UPDATE invoices SET pay_requested_at = COALESCE(pay_requested_at, now()) WHERE id = $1";
+}
+
+/// An invoice about to be issued. Its terms are complete: nothing is decided here.
+#[derive(Clone, Debug)]
+pub struct NewInvoice<'a> {
+    /// Our id.
+    pub id: &'a str,
+    /// The tenant.
+    pub tenant_id: &'a str,
+    /// The tenant's own number, or `None` for the next of ours.
+    pub number: Option<&'a str>,
+    /// The issuing enterprise.
+    pub issuer: &'a str,
+    /// The customer, if known.
+    pub customer_id: Option<&'a str>,
+    /// Where the bill is sent.
+    pub customer_email: Option<&'a str>,
+    /// What was asked for.
+    pub request: &'a CreateInvoice,
+    /// Free text.
+    pub description: Option<&'a str>,
+    /// A word like `UTILITY`.
+    pub category: Option<&'a str>,
+    /// The displayed expiry.
+    pub expires_at: OffsetDateTime,
+    /// The pay link's token.
+    pub pay_token: &'a str,
+    /// The wallet's id.
+    pub wallet_id: &'a str,
+    /// The terms on the chain.
+    pub terms: &'a InvoiceTerms,
+    /// The deposit address that follows from them.
+    pub purse: Address,
+    /// The refund key, where the terms name one of ours.
+    pub key: Option<&'a SealedKey>,
+    /// The tenant's own data.
+    pub metadata: Value,
+}
+
+/// The terms of an invoice on one chain.
+#[derive(Clone, Debug)]
+pub struct TermsView {
+    /// The terms.
+    pub terms: InvoiceTerms,
+    /// Their hash.
+    pub hash: B256,
+    /// The deposit address.
+    pub purse: Address,
+}
+
+/// A movement of an invoice's money.
+#[derive(Clone, Debug)]
+pub struct TransactionView {
+    /// deposit, foreign_deposit, settle, pay or refund.
+    pub purpose: String,
+    /// The chain's name.
+    pub chain: String,
+    /// `0x…`.
+    pub tx_hash: String,
+    /// Base units, in decimal digits: a hostile token may claim 2²⁵⁶ − 1.
+    pub amount: String,
+    /// `USDC`, or the address of a token that was not asked for.
+    pub token: String,
+    /// seen, safe or final.
+    pub status: String,
+    /// The block's time.
+    pub created_at: OffsetDateTime,
+}
+
+/// An invoice with its wallet, terms and transactions, from one moment.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct InvoiceView {
+    pub id: String,
+    pub tenant_id: String,
+    pub number: String,
+    pub issuer: String,
+    pub issuer_name: String,
+    pub customer_email: Option<String>,
+    pub amount: u128,
+    pub paid: u128,
+    /// Base units, in decimal digits.
+    pub received: String,
+    pub currency: String,
+    pub description: Option<String>,
+    pub category: Option<String>,
+    pub due_date: Option<Date>,
+    pub status: InvoiceStatus,
+    pub settlement: Settlement,
+    pub settlement_tier: Option<String>,
+    pub exceptions: Vec<String>,
+    pub expires_at: OffsetDateTime,
+    pub paid_at: Option<OffsetDateTime>,
+    pub transaction_id: Option<String>,
+    pub pay_token: String,
+    pub sequence: i64,
+    pub created_at: OffsetDateTime,
+    pub updated_at: OffsetDateTime,
+    pub wallet: WalletView,
+    pub terms: Vec<TermsView>,
+    pub transactions: Vec<TransactionView>,
+}
+
+/// The wallet of an invoice.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct WalletView {
+    pub id: String,
+    pub mode: String,
+    pub address: Option<String>,
+    pub status: WalletStatus,
+    /// Base units, in decimal digits.
+    pub balance: String,
+    pub currency: String,
+    pub ttl_seconds: Option<i32>,
+    pub created_at: OffsetDateTime,
+    pub funded_at: Option<OffsetDateTime>,
+    pub destruction_initiated_at: Option<OffsetDateTime>,
+    pub destroyed_at: Option<OffsetDateTime>,
+    pub destruction_method: Option<String>,
+    pub destruction_reason: Option<String>,
+}
+
+/// Stores an invoice with its terms, wallet, key and first events. The terms are in Postgres before anyone is shown an
+/// address: they are the key to the money.
+pub async fn create(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<(), Error> {
+    let number = match new.number {
+        Some(number) => number.to_owned(),
+        None => sqlx::query(NEXT_NUMBER).fetch_one(&mut *db).await?.try_get(0)?,
+    };
+    let (terms, request) = (new.terms, new.request);
+    sqlx::query(INSERT_INVOICE)
+        .bind(new.id)
+        .bind(new.tenant_id)
+        .bind(&number)
+        .bind(terms.invoice_id.as_slice())
+        .bind(new.issuer)
+        .bind(new.customer_id)
+        .bind(new.customer_email)
+        .bind(terms.amount.to_string())
+        .bind(request.currency.as_str())
+        .bind(new.description)
+        .bind(new.category)
+        .bind(request.due_date)
+        .bind(request.settlement.as_str())
+        .bind(new.expires_at)
+        .bind(big(terms.closes_at)?)
+        .bind(i16::from(terms.flags))
+        .bind(new.pay_token)
+        .bind(&new.metadata)
+        .execute(&mut *db)
+        .await
+        .map_err(|error| match error.as_database_error().and_then(|error| error.constraint()) {
+            Some("invoices_number_unique") => Error::DuplicateNumber(number.clone()),
+            _ => error.into(),
+        })?;
+    insert_terms(db, new).await?;
+    sqlx::query(INSERT_WALLET)
+        .bind(new.tenant_id)
+        .bind(new.id)
+        .bind(new.customer_id)
+        .bind(new.wallet_id)
+        .bind(request.wallet_mode.as_str())
+        .bind(new.purse.to_string())
+        .bind(terms.amount.to_string())
+        .bind(new.expires_at)
+        .bind(i32::try_from(request.ttl_seconds).map_err(|_| corrupt("ttl"))?)
+        .bind(serde_json::json!({"invoice_number": number, "issuer": new.issuer, "description": new.description}))
+        .bind(new.tenant_id)
+        .execute(&mut *db)
+        .await?;
+    if let Some(key) = new.key {
+        keys::put(db, new.tenant_id, new.wallet_id, key).await?;
+    }
+    let data = serde_json::json!({
+        "invoice": new.id, "invoice_number": number, "address": new.purse.to_string(), "terms_hash": terms.hash().to_string(),
+        "spending_limit_units": terms.amount.to_string(), "ttl_seconds": request.ttl_seconds,
+    });
+    sqlx::query(INSERT_CREATED).bind(new.tenant_id).bind(new.wallet_id).bind(&data).execute(&mut *db).await?;
+    sqlx::query(INSERT_OUTBOX).bind(new.tenant_id).bind(new.id).bind(data).execute(db).await?;
+    Ok(())
+}
+
+async fn insert_terms(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<(), Error> {
+    let terms = new.terms;
+    sqlx::query(INSERT_TERMS)
+        .bind(terms.hash().to_vec())
+        .bind(new.id)
+        .bind(new.tenant_id)
+        .bind(big(terms.chain)?)
+        .bind(i16::from(terms.version))
+        .bind(terms.invoice_id.as_slice())
+        .bind(terms.payee.as_slice())
+        .bind(terms.token.as_slice())
+        .bind(terms.amount.to_string())
+        .bind(big(terms.closes_at)?)
+        .bind(terms.refund_to.as_slice())
+        .bind(terms.refund_key.as_slice())
+        .bind(terms.settler.as_slice())
+        .bind(i16::from(terms.flags))
+        .bind(new.purse.as_slice())
+        .bind(new.expires_at.unix_timestamp())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// The tenant's invoice with this id or number.
+pub async fn by_id(db: &mut PgConnection, tenant_id: &str, id: &str) -> Result<Option<InvoiceView>, Error> {
+    let row = sqlx::query(BY_ID).bind(tenant_id).bind(id).fetch_optional(&mut *db).await?;
+    view(db, row).await
+}
+
+/// The tenant's invoice whose wallet has this id.
+pub async fn by_wallet(db: &mut PgConnection, tenant_id: &str, wallet_id: &str) -> Result<Option<InvoiceView>, Error> {
+    let row = sqlx::query(BY_WALLET).bind(tenant_id).bind(wallet_id).fetch_optional(&mut *db).await?;
+    view(db, row).await
+}
+
+/// The invoice behind a pay link.
+pub async fn by_pay_token(db: &mut PgConnection, token: &str) -> Result<Option<InvoiceView>, Error> {
+    let row = sqlx::query(BY_TOKEN).bind(token).fetch_optional(&mut *db).await?;
+    view(db, row).await
+}
+
+/// Notes that the customer wants the invoice paid. The caller refreshes the projection in the same transaction.
+pub async fn request_pay(db: &mut PgConnection, id: &str) -> Result<(), Error> {
+    sqlx::query(REQUEST_PAY).bind(id).execute(db).await?;
+    Ok(())
+}
+
+async fn view(db: &mut PgConnection, row: Option<PgRow>) -> Result<Option<InvoiceView>, Error> {
+    let Some(row) = row else { return Ok(None) };
+    let id: String = row.try_get("id")?;
+    let mut terms = Vec::new();
+    for row in sqlx::query(TERMS).bind(&id).fetch_all(&mut *db).await? {
+        terms.push(terms_view(&row)?);
+    }
+    let mut transactions = Vec::new();
+    for row in sqlx::query(TRANSACTIONS).bind(&id).fetch_all(db).await? {
+        transactions.push(TransactionView {
+            purpose: row.try_get("purpose")?,
+            chain: row.try_get("chain")?,
+            tx_hash: row.try_get("tx_hash")?,
+            amount: row.try_get("amount")?,
+            token: row.try_get("token")?,
+            status: row.try_get("status")?,
+            created_at: row.try_get("created_at")?,
+        });
+    }
+    Ok(Some(InvoiceView {
+        id,
+        tenant_id: row.try_get("tenant_id")?,
+        number: row.try_get("number")?,
+        issuer: row.try_get("issuer")?,
+        issuer_name: row.try_get("issuer_name")?,
+        customer_email: row.try_get("customer_email")?,
+        amount: row.u128("amount")?,
+        paid: row.u128("paid")?,
+        received: row.try_get("received")?,
+        currency: row.try_get("currency")?,
+        description: row.try_get("description")?,
+        category: row.try_get("category")?,
+        due_date: row.try_get("due_date")?,
+        status: row.word("status")?,
+        settlement: row.word("settlement")?,
+        settlement_tier: row.try_get("settlement_tier")?,
+        exceptions: row.try_get("exceptions")?,
+        expires_at: row.try_get("expires_at")?,
+        paid_at: row.try_get("paid_at")?,
+        transaction_id: row.try_get("transaction_id")?,
+        pay_token: row.try_get("pay_token")?,
+        sequence: row.try_get("sequence")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+        wallet: WalletView {
+            id: row.try_get("wallet_id")?,
+            mode: row.try_get("wallet_type")?,
+            address: row.try_get("wallet_address")?,
+            status: row.word("wallet_status")?,
+            balance: row.try_get("balance")?,
+            currency: row.try_get("wallet_currency")?,
+            ttl_seconds: row.try_get("ttl_seconds")?,
+            created_at: row.try_get("wallet_created_at")?,
+            funded_at: row.try_get("funded_at")?,
+            destruction_initiated_at: row.try_get("destruction_initiated_at")?,
+            destroyed_at: row.try_get("destroyed_at")?,
+            destruction_method: row.try_get("destruction_method")?,
+            destruction_reason: row.try_get("destruction_reason")?,
+        },
+        terms,
+        transactions,
+    }))
+}
+
+/// Terms as they were stored. Checked against their own hash: a row that was tampered with is corrupt, not a payment.
+fn terms_view(row: &PgRow) -> Result<TermsView, Error> {
+    let terms = terms_of(row)?;
+    let hash = row.hash("terms_hash")?;
+    if terms.hash() != hash {
+        return Err(Error::Corrupt(format!("the terms stored under {hash} hash to {}", terms.hash())));
+    }
+    Ok(TermsView { terms, hash, purse: row.address("purse")? })
+}
+
+pub(crate) fn terms_of(row: &PgRow) -> Result<InvoiceTerms, Error> {
+    let byte = |column: &str| u8::try_from(row.try_get::<i16, _>(column)?).map_err(|_| corrupt(column));
+    Ok(InvoiceTerms {
+        version: byte("version")?,
+        chain: row.u64("chain_id")?,
+        invoice_id: row.hash("invoice_key")?,
+        payee: row.address("payee")?,
+        token: row.address("token")?,
+        amount: row.u128("amount")?,
+        closes_at: row.u64("closes_at")?,
+        refund_to: row.address("refund_to")?,
+        refund_key: row.address("refund_key")?,
+        settler: row.address("settler")?,
+        flags: byte("flags")?,
+    })
+}

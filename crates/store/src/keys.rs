@@ -1,0 +1,55 @@
+//! Encrypted refund keys. What is stored opens only with the root key, which is not in Postgres.
+
+use crate::{Error, PgConnection, statements};
+use alloy_primitives::Address;
+use sqlx::Row;
+
+statements! {
+    INSERT = "INSERT INTO wallet_keys (wallet_id, tenant_id, address, nonce, ciphertext) VALUES ($1, $2, $3, $4, $5)";
+    GET = "SELECT nonce, ciphertext FROM wallet_keys WHERE wallet_id = $1";
+    OVERWRITE = "UPDATE wallet_keys SET nonce = decode(repeat($2, 12), 'hex'),
+        ciphertext = decode(repeat($2, octet_length(ciphertext)), 'hex') WHERE wallet_id = $1";
+    DELETE = "DELETE FROM wallet_keys WHERE wallet_id = $1";
+}
+
+/// The byte patterns a key is overwritten with before it is deleted (the specification's seven passes). Postgres writes
+/// each as a new row version: what protects is that the row goes and that it was never stored in the clear.
+pub const OVERWRITE_PASSES: [&str; 7] = ["00", "ff", "55", "aa", "92", "49", "00"];
+
+/// A sealed private key.
+#[derive(Clone, Debug)]
+pub struct SealedKey {
+    /// The address of the key.
+    pub address: Address,
+    /// AES-GCM nonce.
+    pub nonce: [u8; 12],
+    /// Ciphertext with its tag.
+    pub ciphertext: Vec<u8>,
+}
+
+/// Stores a sealed key.
+pub async fn put(db: &mut PgConnection, tenant_id: &str, wallet_id: &str, key: &SealedKey) -> Result<(), Error> {
+    sqlx::query(INSERT)
+        .bind(wallet_id)
+        .bind(tenant_id)
+        .bind(key.address.as_slice())
+        .bind(key.nonce.as_slice())
+        .bind(&key.ciphertext)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Nonce and ciphertext of a wallet's key, if it still has one.
+pub async fn get(db: &mut PgConnection, wallet_id: &str) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
+    let row = sqlx::query(GET).bind(wallet_id).fetch_optional(db).await?;
+    Ok(row.map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?))).transpose()?)
+}
+
+/// Overwrites and deletes a wallet's key; whether there was one.
+pub(crate) async fn erase(db: &mut PgConnection, wallet_id: &str) -> Result<bool, Error> {
+    for pattern in OVERWRITE_PASSES {
+        sqlx::query(OVERWRITE).bind(wallet_id).bind(pattern).execute(&mut *db).await?;
+    }
+    Ok(sqlx::query(DELETE).bind(wallet_id).execute(db).await?.rows_affected() > 0)
+}

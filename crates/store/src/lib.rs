@@ -1,0 +1,136 @@
+//! Postgres: the one source of truth off chain, and the only crate with SQL.
+//!
+//! Functions take a connection, so that a caller composes them into one transaction: an API call, a block, or a signed
+//! transaction is committed whole or not at all. Statements are constants, and a test prepares each of them against the
+//! migrated schema.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod attempts;
+pub mod chain;
+mod codec;
+pub mod invoices;
+pub mod keys;
+pub mod projection;
+pub mod tenants;
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
+use std::str::FromStr;
+use std::time::Duration;
+
+pub use sqlx::PgConnection;
+
+/// A transaction: dropped without [`Tx::commit`] it leaves no trace.
+pub type Tx = sqlx::Transaction<'static, sqlx::Postgres>;
+
+/// The channel on which new intents are announced.
+pub const INTENTS_CHANNEL: &str = "monay_intents";
+
+/// What can go wrong here.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Postgres said no, or was not there.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("migration: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A row holds something no program of ours writes.
+    #[error("corrupt row: {0}")]
+    Corrupt(String),
+    /// The tenant already has an invoice with this number.
+    #[error("the number '{0}' is already used by another invoice")]
+    DuplicateNumber(String),
+    /// A tenant, chain or payee that the request needs is not there.
+    #[error("{0}")]
+    Missing(String),
+    /// The chain in the database is not the one in the configuration.
+    #[error("{0}")]
+    OtherChain(String),
+    /// Somebody else has moved the chain's tip meanwhile.
+    #[error("another indexer has moved the tip of chain {0}")]
+    TipMoved(u64),
+}
+
+/// A pool of connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// Connects to a Postgres URL with at most `connections` connections.
+    pub async fn connect(url: &str, connections: u32) -> Result<Self, Error> {
+        let options = PgConnectOptions::from_str(url)?.application_name("monay");
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options)
+            .await?;
+        Ok(Self { pool })
+    }
+
+    /// Brings the schema up to date. Forward only; running it twice, or from two processes at once, is harmless.
+    pub async fn migrate(&self) -> Result<(), Error> {
+        Ok(sqlx::migrate!("./migrations").run(&self.pool).await?)
+    }
+
+    /// Begins a transaction.
+    pub async fn begin(&self) -> Result<Tx, Error> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// Begins a transaction that only reads, from one moment.
+    pub async fn snapshot(&self) -> Result<Tx, Error> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
+        Ok(tx)
+    }
+
+    /// Whether Postgres answers.
+    pub async fn ping(&self) -> Result<(), Error> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Listens for announcements of new intents.
+    pub async fn listen(&self) -> Result<PgListener, Error> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen(INTENTS_CHANNEL).await?;
+        Ok(listener)
+    }
+
+    /// The pool itself, for tests that look at rows.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Declares SQL statements as constants and lists them for the test that prepares them all.
+macro_rules! statements {
+    ($($(#[$meta:meta])* $name:ident = $sql:expr;)+) => {
+        $($(#[$meta])* const $name: &str = $sql;)+
+        pub(crate) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name),)+];
+    };
+}
+pub(crate) use statements;
+
+/// Every statement of this crate: its name and its text.
+pub fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [
+        attempts::STATEMENTS,
+        chain::STATEMENTS,
+        invoices::STATEMENTS,
+        keys::STATEMENTS,
+        projection::STATEMENTS,
+        tenants::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+}
