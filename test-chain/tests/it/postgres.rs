@@ -29,7 +29,7 @@ async fn starts_answers_stops_and_leaves_nothing() {
     let progress = Progress::new(move |sentence| sender.send(sentence.to_owned()).unwrap());
     let postgres = Postgres::start(PostgresOptions { progress, ..PostgresOptions::for_tests() }).await.unwrap();
     let (pid, directory) = (postgres.pid().unwrap(), postgres.directory().unwrap().to_owned());
-    println!("{}", postgres.source());
+    println!("this ran on {}", postgres.source());
     assert!(postgres.source().contains("PostgreSQL 1"), "{}", postgres.source());
     assert!(said.try_iter().last().unwrap().ends_with("is ready"));
     assert!(runs(pid));
