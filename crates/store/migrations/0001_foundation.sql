@@ -349,7 +349,9 @@ CREATE TABLE attempts (
     state        TEXT NOT NULL CHECK (state IN ('signed', 'broadcast', 'unknown', 'final', 'replaced')),
     last_error   TEXT,
     created_at   TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    -- When a node first took it, and when it was last offered to one.
     broadcast_at TIMESTAMPTZ,
+    offered_at   TIMESTAMPTZ,
     UNIQUE (chain_id, signer, nonce, seq),
     FOREIGN KEY (chain_id, signer) REFERENCES signers
 );

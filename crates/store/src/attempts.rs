@@ -6,6 +6,7 @@ use crate::{Error, PgConnection, statements};
 use alloy_primitives::{Address, B256};
 use domain::intent::{AttemptState, IntentKind};
 use sqlx::Row;
+use std::time::Duration;
 use terms::InvoiceTerms;
 
 statements! {
@@ -27,14 +28,16 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, 'signed') RETURNING id";
     LINK = "INSERT INTO attempt_intents (attempt_id, intent_id) VALUES ($1, $2)";
     SIGN_INTENT = "UPDATE intents SET state = 'signed', updated_at = now() WHERE id = $1";
-    MARK_ATTEMPT = "UPDATE attempts SET state = $2, last_error = $3,
+    MARK_ATTEMPT = "UPDATE attempts SET state = $2, last_error = $3, offered_at = clock_timestamp(),
             broadcast_at = CASE WHEN $2 = 'broadcast' THEN COALESCE(broadcast_at, clock_timestamp()) ELSE broadcast_at END
         WHERE id = $1 AND state IN ('signed', 'broadcast', 'unknown')";
     MARK_INTENTS = "UPDATE intents SET state = $2, last_error = $3, updated_at = now()
         WHERE id IN (SELECT intent_id FROM attempt_intents WHERE attempt_id = $1) AND state IN ('signed', 'broadcast', 'unknown')";
     OPEN = "SELECT a.id, a.nonce, a.raw_tx, a.tx_hash, a.state FROM attempts a
         WHERE a.chain_id = $1 AND a.signer = $2 AND a.state IN ('signed', 'broadcast', 'unknown')
-        AND NOT EXISTS (SELECT 1 FROM observations o WHERE o.tx_hash = a.tx_hash) ORDER BY a.nonce, a.seq LIMIT $3";
+        AND NOT EXISTS (SELECT 1 FROM observations o WHERE o.tx_hash = a.tx_hash)
+        AND COALESCE(a.offered_at, a.created_at) <= clock_timestamp() - make_interval(secs => $3 / 1000.0)
+        ORDER BY a.nonce, a.seq LIMIT $4";
     ENDED = "SELECT a.id, a.tx_hash, o.success FROM attempts a JOIN observations o ON o.tx_hash = a.tx_hash
         JOIN chains c ON c.chain_id = a.chain_id AND o.block_number <= c.final_number
         WHERE a.chain_id = $1 AND a.state IN ('signed', 'broadcast', 'unknown') ORDER BY a.id LIMIT $2";
@@ -174,10 +177,17 @@ pub async fn mark(db: &mut PgConnection, attempt: i64, state: AttemptState, word
     Ok(())
 }
 
-/// The signer's transactions that no mirrored block has, by nonce.
-pub async fn open(db: &mut PgConnection, chain: u64, signer: Address, limit: u32) -> Result<Vec<OpenAttempt>, Error> {
-    let query = sqlx::query(OPEN).bind(big(chain)?).bind(signer.as_slice()).bind(i64::from(limit));
-    let rows = query.fetch_all(db).await?;
+/// The signer's transactions that no mirrored block has and that were not offered to a node for `quiet`, by nonce.
+pub async fn open(
+    db: &mut PgConnection,
+    chain: u64,
+    signer: Address,
+    quiet: Duration,
+    limit: u32,
+) -> Result<Vec<OpenAttempt>, Error> {
+    let query = sqlx::query(OPEN).bind(big(chain)?).bind(signer.as_slice());
+    let millis = i32::try_from(quiet.as_millis()).unwrap_or(i32::MAX);
+    let rows = query.bind(millis).bind(i64::from(limit)).fetch_all(db).await?;
     let open = |row: &sqlx::postgres::PgRow| {
         Ok(OpenAttempt {
             id: row.try_get("id")?,

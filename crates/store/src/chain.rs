@@ -2,11 +2,13 @@
 
 use crate::codec::{Columns, big};
 use crate::{Error, PgConnection, statements};
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256};
 use domain::tier::{Heights, Tier};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::BTreeSet;
+
+pub use domain::block::{Header, Meaning, Observed, RawLog};
 
 statements! {
     INSERT_CHAIN = "INSERT INTO chains (chain_id, name, genesis_hash, escrow, token, settler, settle_tier, start_number,
@@ -64,19 +66,6 @@ pub struct Deployed {
     pub settle_tier: Tier,
 }
 
-/// A block's header, as far as it matters here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// Height.
-    pub number: u64,
-    /// Hash.
-    pub hash: B256,
-    /// The hash of the block before.
-    pub parent_hash: B256,
-    /// Unix seconds.
-    pub timestamp: u64,
-}
-
 /// How far the mirror has come.
 #[derive(Clone, Debug)]
 pub struct Mirror {
@@ -92,65 +81,6 @@ pub struct Mirror {
     pub final_timestamp: u64,
     /// The three tags.
     pub heights: Heights,
-}
-
-/// A log, as a node has it.
-#[derive(Clone, Debug)]
-pub struct RawLog {
-    /// Its place in the block.
-    pub index: u64,
-    /// Its transaction.
-    pub tx_hash: B256,
-    /// The contract that emitted it.
-    pub address: Address,
-    /// Up to four topics.
-    pub topics: Vec<B256>,
-    /// The rest.
-    pub data: Vec<u8>,
-}
-
-/// What a log means.
-#[derive(Clone, Debug)]
-pub enum Meaning {
-    /// A token says it moved `amount` to `to`.
-    Transfer {
-        /// From.
-        from: Address,
-        /// To.
-        to: Address,
-        /// Base units, as claimed.
-        amount: U256,
-    },
-    /// The escrow has recorded something.
-    Recorded {
-        /// The invoice.
-        terms_hash: B256,
-        /// 1 settle, 2 pay, 3 cancel, 4 refund, 5 refund by order.
-        kind: u8,
-        /// The token that moved.
-        token: Address,
-        /// To whom.
-        to: Address,
-        /// Base units.
-        amount: U256,
-        /// Cumulative base units paid.
-        paid: u128,
-        /// 0 open, 1 paid in full, 2 cancelled.
-        status: u8,
-    },
-}
-
-/// A transaction of ours in a block.
-#[derive(Clone, Debug)]
-pub struct Observed {
-    /// Its hash.
-    pub tx_hash: B256,
-    /// Whether it did not revert.
-    pub success: bool,
-    /// Gas it used.
-    pub gas_used: u64,
-    /// What it cost, in wei.
-    pub fee: u128,
 }
 
 /// Makes the chain known, starting the mirror at `start`; or checks that it is the one that is known.

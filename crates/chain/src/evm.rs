@@ -1,0 +1,252 @@
+//! Ethereum's JSON-RPC, through alloy.
+
+use crate::{Action, Block, Chain, Error, Fees, GAS_PER_ITEM, Sent, Signed, Simulated, Tags};
+use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
+use alloy::eips::{BlockNumberOrTag, Encodable2718};
+use alloy::network::{AnyNetwork, AnyRpcBlock, TxSignerSync};
+use alloy::primitives::TxKind;
+use alloy::providers::{Provider, RootProvider};
+use alloy::rpc::client::RpcClient;
+use alloy::rpc::types::{Filter, Log, TransactionRequest};
+use alloy::serde::WithOtherFields;
+use alloy::signers::local::PrivateKeySigner;
+use alloy::transports::http::Http;
+use alloy::transports::{RpcError, TransportErrorKind};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::{SolCall, SolEvent, SolInterface};
+use domain::block::{Header, Meaning, Observed, RawLog};
+use std::time::Duration;
+use terms::abi::{IERC20, IInvoiceEscrow};
+
+/// No answer of a node is waited for longer than this.
+const RPC_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A node, and the key we send with.
+#[derive(Clone, Debug)]
+pub struct Evm {
+    id: u64,
+    provider: RootProvider<AnyNetwork>,
+    signer: Option<PrivateKeySigner>,
+}
+
+impl Evm {
+    /// Connects to a node and makes sure it is on chain `id`.
+    pub async fn connect(rpc_url: &str, id: u64, signer: Option<PrivateKeySigner>) -> Result<Self, Error> {
+        // Set once for the process; a second time is refused and harmless.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let url = rpc_url.parse().map_err(|error| Error::Configuration(format!("'{rpc_url}' is no URL: {error}")))?;
+        let client = reqwest::Client::builder()
+            .timeout(RPC_TIMEOUT)
+            .build()
+            .map_err(|error| Error::Configuration(format!("no HTTP client: {error}")))?;
+        let provider = RootProvider::new(RpcClient::new(Http::with_client(client, url), true));
+        let there = provider.get_chain_id().await.map_err(|error| unreachable(&error))?;
+        if there != id {
+            return Err(Error::Configuration(format!("{rpc_url} is chain {there}, the configuration says {id}")));
+        }
+        Ok(Self { id, provider, signer })
+    }
+
+    /// The node, for what is not part of [`Chain`].
+    pub fn provider(&self) -> &RootProvider<AnyNetwork> {
+        &self.provider
+    }
+
+    async fn tagged(&self, tag: BlockNumberOrTag) -> Result<Option<Block>, Error> {
+        Ok(self.provider.get_block_by_number(tag).await.map_err(|error| unreachable(&error))?.map(block))
+    }
+
+    async fn height(&self, tag: BlockNumberOrTag) -> Result<u64, Error> {
+        Ok(self.tagged(tag).await?.map_or(0, |block| block.header.number))
+    }
+
+    fn key(&self) -> Result<&PrivateKeySigner, Error> {
+        self.signer.as_ref().ok_or_else(|| Error::Configuration("no signing key is configured".to_owned()))
+    }
+}
+
+impl Chain for Evm {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    async fn genesis(&self) -> Result<B256, Error> {
+        let block = self.tagged(BlockNumberOrTag::Number(0)).await?;
+        Ok(block.ok_or_else(|| Error::Nonsense("there is no block 0".to_owned()))?.header.hash)
+    }
+
+    async fn tags(&self) -> Result<Tags, Error> {
+        let (latest, safe, final_) = tokio::try_join!(
+            self.tagged(BlockNumberOrTag::Latest),
+            self.height(BlockNumberOrTag::Safe),
+            self.height(BlockNumberOrTag::Finalized),
+        )?;
+        let latest = latest.ok_or_else(|| Error::Nonsense("there is no latest block".to_owned()))?.header;
+        Ok(Tags { latest, safe, final_ })
+    }
+
+    async fn block(&self, number: u64) -> Result<Option<Block>, Error> {
+        self.tagged(BlockNumberOrTag::Number(number)).await
+    }
+
+    async fn logs(&self, block: B256, escrow: Address) -> Result<Vec<(RawLog, Meaning)>, Error> {
+        let topics = vec![IERC20::Transfer::SIGNATURE_HASH, IInvoiceEscrow::Recorded::SIGNATURE_HASH];
+        let filter = Filter::new().at_block_hash(block).event_signature(topics);
+        let logs = self.provider.get_logs(&filter).await.map_err(|error| unreachable(&error))?;
+        let mut read = Vec::with_capacity(logs.len());
+        for log in &logs {
+            // A log of another block would be booked at the wrong height; a replica may serve one after a re-org.
+            if log.block_hash != Some(block) {
+                return Err(Error::Nonsense(format!("a log of {:?} for block {block}", log.block_hash)));
+            }
+            read.extend(meaning(log, escrow).and_then(|meaning| Some((raw(log)?, meaning))));
+        }
+        Ok(read)
+    }
+
+    async fn outcome(&self, tx: B256, block: B256) -> Result<Observed, Error> {
+        let receipt = self.provider.get_transaction_receipt(tx).await.map_err(|error| unreachable(&error))?;
+        let receipt = receipt
+            .filter(|receipt| receipt.block_hash == Some(block))
+            .ok_or_else(|| Error::Nonsense(format!("transaction {tx} is in block {block} and has no receipt there")))?;
+        let fee = receipt.effective_gas_price.saturating_mul(u128::from(receipt.gas_used));
+        let success = alloy::network::ReceiptResponse::status(&receipt);
+        Ok(Observed { tx_hash: tx, success, gas_used: receipt.gas_used, fee })
+    }
+
+    fn signer(&self) -> Result<Address, Error> {
+        Ok(self.key()?.address())
+    }
+
+    async fn nonce(&self, account: Address) -> Result<u64, Error> {
+        self.provider.get_transaction_count(account).await.map_err(|error| unreachable(&error))
+    }
+
+    async fn simulate(&self, escrow: Address, action: &Action) -> Result<Simulated, Error> {
+        let request = TransactionRequest::default().from(self.signer()?).to(escrow).input(call(action).into());
+        match self.provider.estimate_gas(WithOtherFields::new(request)).await {
+            Ok(gas) => Ok(Simulated::Works(gas)),
+            Err(RpcError::ErrorResp(answer)) => {
+                let data = answer.as_revert_data();
+                Ok(Simulated::Reverts(data.map_or_else(|| answer.message.to_string(), |data| in_words(&data))))
+            }
+            Err(error) => Err(unreachable(&error)),
+        }
+    }
+
+    async fn fees(&self) -> Result<Fees, Error> {
+        let fees = self.provider.estimate_eip1559_fees().await.map_err(|error| unreachable(&error))?;
+        Ok(Fees { max: fees.max_fee_per_gas, priority: fees.max_priority_fee_per_gas })
+    }
+
+    fn sign(&self, escrow: Address, action: &Action, nonce: u64, gas_limit: u64, fees: Fees) -> Result<Signed, Error> {
+        let mut tx = TxEip1559 {
+            chain_id: self.id,
+            nonce,
+            gas_limit,
+            max_fee_per_gas: fees.max,
+            max_priority_fee_per_gas: fees.priority,
+            to: TxKind::Call(escrow),
+            value: U256::ZERO,
+            access_list: alloy::eips::eip2930::AccessList::default(),
+            input: call(action),
+        };
+        let signature = self.key()?.sign_transaction_sync(&mut tx);
+        let signature = signature.map_err(|error| Error::Configuration(format!("cannot sign: {error}")))?;
+        let envelope = TxEnvelope::from(tx.into_signed(signature));
+        let hash = *envelope.tx_hash();
+        Ok(Signed { raw: envelope.encoded_2718().into(), hash, gas_limit, max_fee: fees.max })
+    }
+
+    async fn send(&self, raw: &[u8]) -> Sent {
+        match self.provider.send_raw_transaction(raw).await {
+            Ok(_) => Sent::Taken,
+            Err(RpcError::ErrorResp(answer)) if already_known(&answer.message) => Sent::Taken,
+            Err(error) => Sent::Unknown(error.to_string()),
+        }
+    }
+}
+
+/// Clients have no common error code for this, only wordings.
+fn already_known(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["already known", "already imported", "known transaction"].iter().any(|words| message.contains(words))
+}
+
+fn unreachable(error: &RpcError<TransportErrorKind>) -> Error {
+    match error {
+        RpcError::ErrorResp(answer) => Error::Refused(answer.to_string()),
+        error => Error::Unreachable(error.to_string()),
+    }
+}
+
+/// The call an action is.
+fn call(action: &Action) -> Bytes {
+    match action {
+        Action::Settle(terms) => match terms.as_slice() {
+            [terms] => IInvoiceEscrow::settleCall { terms: terms.into() }.abi_encode().into(),
+            terms => {
+                let terms = terms.iter().map(Into::into).collect();
+                IInvoiceEscrow::settleBatchCall { terms, gasPerItem: U256::from(GAS_PER_ITEM) }.abi_encode().into()
+            }
+        },
+        Action::Cancel(terms) => IInvoiceEscrow::cancelCall { terms: terms.into() }.abi_encode().into(),
+        Action::Refund(terms, token) => {
+            IInvoiceEscrow::refundCall { terms: terms.into(), token: *token }.abi_encode().into()
+        }
+    }
+}
+
+/// What the escrow's revert says, with its numbers.
+fn in_words(data: &[u8]) -> String {
+    match IInvoiceEscrow::IInvoiceEscrowErrors::abi_decode(data) {
+        Ok(error) => format!("{error:?}"),
+        Err(_) => format!("reverted with {}", Bytes::copy_from_slice(data.get(..data.len().min(132)).unwrap_or(data))),
+    }
+}
+
+fn block(block: AnyRpcBlock) -> Block {
+    let header = Header {
+        number: block.header.number,
+        hash: block.header.hash,
+        parent_hash: block.header.parent_hash,
+        timestamp: block.header.timestamp,
+    };
+    Block { header, transactions: block.transactions.hashes().collect() }
+}
+
+fn raw(log: &Log) -> Option<RawLog> {
+    Some(RawLog {
+        index: log.log_index?,
+        tx_hash: log.transaction_hash?,
+        address: log.address(),
+        topics: log.topics().to_vec(),
+        data: log.data().data.to_vec(),
+    })
+}
+
+/// What a log means to us, if anything. `Recorded` counts only from our escrow: anyone can emit its bytes.
+fn meaning(log: &Log, escrow: Address) -> Option<Meaning> {
+    if log.removed {
+        return None;
+    }
+    match *log.topic0()? {
+        IERC20::Transfer::SIGNATURE_HASH if log.topics().len() == 3 && log.data().data.len() == 32 => {
+            let transfer = IERC20::Transfer::decode_log_data(log.data()).ok()?;
+            Some(Meaning::Transfer { from: transfer.from, to: transfer.to, amount: transfer.value })
+        }
+        IInvoiceEscrow::Recorded::SIGNATURE_HASH if log.address() == escrow => {
+            let event = IInvoiceEscrow::Recorded::decode_log_data(log.data()).ok()?;
+            Some(Meaning::Recorded {
+                terms_hash: event.termsHash,
+                kind: event.kind,
+                token: event.token,
+                to: event.to,
+                amount: event.amount,
+                paid: event.paid,
+                status: event.status,
+            })
+        }
+        _ => None,
+    }
+}

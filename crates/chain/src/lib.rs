@@ -1,0 +1,135 @@
+//! Reading a chain and sending to it.
+//!
+//! [`Chain`] is what the indexer and the keeper need of any chain; [`evm::Evm`] is it for Base and whatever else speaks
+//! Ethereum's JSON-RPC. Nothing here decides anything and nothing here remembers: nonces, attempts and outcomes are
+//! rows in Postgres.
+
+pub mod evm;
+
+use alloy_primitives::{Address, B256, Bytes};
+use domain::block::{Header, Meaning, Observed, RawLog};
+use std::future::Future;
+use terms::InvoiceTerms;
+
+/// What can go wrong between us and a node.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The node did not answer, or not in time. Says nothing about what it did.
+    #[error("the node did not answer: {0}")]
+    Unreachable(String),
+    /// The node said no.
+    #[error("the node refused: {0}")]
+    Refused(String),
+    /// What it said makes no sense.
+    #[error("the node's answer makes no sense: {0}")]
+    Nonsense(String),
+    /// The configuration does not lead to a chain.
+    #[error("{0}")]
+    Configuration(String),
+}
+
+/// A block: its header and the transactions in it.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// The header.
+    pub header: Header,
+    /// Hashes of its transactions, in order.
+    pub transactions: Vec<B256>,
+}
+
+/// The node's own tags.
+#[derive(Clone, Copy, Debug)]
+pub struct Tags {
+    /// The highest block.
+    pub latest: Header,
+    /// Height of the `safe` block.
+    pub safe: u64,
+    /// Height of the `finalized` block.
+    pub final_: u64,
+}
+
+/// One thing to do on chain.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Pay the payees of these invoices from their purses; with several, one that fails fails alone.
+    Settle(Vec<InvoiceTerms>),
+    /// Close an invoice for payment.
+    Cancel(InvoiceTerms),
+    /// Send the purse's balance of a token back.
+    Refund(InvoiceTerms, Address),
+}
+
+/// What a simulation says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Simulated {
+    /// It would work, with this much gas.
+    Works(u64),
+    /// It would revert; in words.
+    Reverts(String),
+}
+
+/// Signed bytes.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// What goes on the wire.
+    pub raw: Bytes,
+    /// Their hash, known before they are sent.
+    pub hash: B256,
+    /// Gas limit.
+    pub gas_limit: u64,
+    /// The most it pays per unit of gas, in wei.
+    pub max_fee: u128,
+}
+
+/// What a node said to signed bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It has them (now, or already had).
+    Taken,
+    /// It may or may not have them, or will not take them now; in its words. Never a failure.
+    Unknown(String),
+}
+
+/// Fees for a transaction, in wei per unit of gas.
+#[derive(Clone, Copy, Debug)]
+pub struct Fees {
+    /// The most it pays in all.
+    pub max: u128,
+    /// What the block's builder gets.
+    pub priority: u128,
+}
+
+/// What the indexer and the keeper need of a chain.
+pub trait Chain: Clone + Send + Sync + 'static {
+    /// The chain's id.
+    fn id(&self) -> u64;
+    /// The hash of block 0: a node whose block 0 differs is another chain behind the same URL.
+    fn genesis(&self) -> impl Future<Output = Result<B256, Error>> + Send;
+    /// The node's tags.
+    fn tags(&self) -> impl Future<Output = Result<Tags, Error>> + Send;
+    /// The canonical block at a height, if there is one.
+    fn block(&self, number: u64) -> impl Future<Output = Result<Option<Block>, Error>> + Send;
+    /// The logs of one block, by its hash, that could concern an invoice of `escrow`.
+    fn logs(&self, block: B256, escrow: Address) -> impl Future<Output = Result<Vec<(RawLog, Meaning)>, Error>> + Send;
+    /// How a transaction ended in the block with this hash; an error if the node no longer has it there.
+    fn outcome(&self, tx: B256, block: B256) -> impl Future<Output = Result<Observed, Error>> + Send;
+    /// The address that signs.
+    fn signer(&self) -> Result<Address, Error>;
+    /// How many transactions of `account` are in the canonical chain.
+    fn nonce(&self, account: Address) -> impl Future<Output = Result<u64, Error>> + Send;
+    /// What an action would do if it came next.
+    fn simulate(&self, escrow: Address, action: &Action) -> impl Future<Output = Result<Simulated, Error>> + Send;
+    /// What transactions cost now.
+    fn fees(&self) -> impl Future<Output = Result<Fees, Error>> + Send;
+    /// Signs an action. Deterministic: the same input gives the same bytes.
+    fn sign(&self, escrow: Address, action: &Action, nonce: u64, gas_limit: u64, fees: Fees) -> Result<Signed, Error>;
+    /// Offers signed bytes to the node.
+    fn send(&self, raw: &[u8]) -> impl Future<Output = Sent> + Send;
+}
+
+/// Gas that each item of a batch is given: enough for a proxied, blacklisting token, and 50 of them fit under the
+/// 2^24 gas a transaction may have (EIP-7825).
+pub const GAS_PER_ITEM: u64 = 250_000;
+
+/// The most invoices in one batch, so that the whole fits under 2^24 gas.
+pub const MAX_BATCH: u32 = 50;

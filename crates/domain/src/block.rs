@@ -1,0 +1,75 @@
+//! What a chain shows: blocks, the logs in them and what they mean.
+
+use alloy_primitives::{Address, B256, U256};
+
+/// A block's header, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Height.
+    pub number: u64,
+    /// Hash.
+    pub hash: B256,
+    /// The hash of the block before.
+    pub parent_hash: B256,
+    /// Unix seconds.
+    pub timestamp: u64,
+}
+
+/// A log, as a node has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawLog {
+    /// Its place in the block.
+    pub index: u64,
+    /// Its transaction.
+    pub tx_hash: B256,
+    /// The contract that emitted it.
+    pub address: Address,
+    /// Up to four topics.
+    pub topics: Vec<B256>,
+    /// The rest.
+    pub data: Vec<u8>,
+}
+
+/// What a log means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// A token says it moved `amount` to `to`.
+    Transfer {
+        /// From.
+        from: Address,
+        /// To.
+        to: Address,
+        /// Base units, as claimed.
+        amount: U256,
+    },
+    /// The escrow has recorded something.
+    Recorded {
+        /// The invoice.
+        terms_hash: B256,
+        /// 1 settle, 2 pay, 3 cancel, 4 refund, 5 refund by order.
+        kind: u8,
+        /// The token that moved.
+        token: Address,
+        /// To whom.
+        to: Address,
+        /// Base units.
+        amount: U256,
+        /// Cumulative base units paid.
+        paid: u128,
+        /// 0 open, 1 paid in full, 2 cancelled.
+        status: u8,
+    },
+}
+
+/// A transaction of ours in a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// Its hash.
+    pub tx_hash: B256,
+    /// Whether it did not revert.
+    pub success: bool,
+    /// Gas it used.
+    pub gas_used: u64,
+    /// What it cost, in wei.
+    pub fee: u128,
+}

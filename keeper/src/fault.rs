@@ -1,0 +1,52 @@
+//! Places where a test may kill the keeper, and bugs it may seed on purpose: a test of a promise about crashes is worth
+//! something only if a keeper that breaks the promise makes it fail.
+//!
+//! Nothing of this is in a build without debug assertions.
+
+/// Where the process may be killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// The signed bytes are committed; the node has not heard of them.
+    AfterCommitBeforeBroadcast,
+    /// The node has them; nobody has noted it.
+    AfterBroadcastBeforeRecord,
+}
+
+/// A bug that a test may seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// Send first, commit afterwards: what every relayer does that loses track of what it sent.
+    SendBeforeCommit,
+}
+
+/// The environment variable that names the [`Point`] to die at.
+pub const CRASH_VARIABLE: &str = "FAULT_CRASH_AT";
+
+/// The environment variable that names the [`Bug`] to have.
+pub const BUG_VARIABLE: &str = "FAULT_BUG";
+
+/// Dies here as if killed, if this is the point that was asked for: no destructor runs, nothing is flushed.
+#[cfg(debug_assertions)]
+pub fn crash(point: Point) {
+    if std::env::var(CRASH_VARIABLE).is_ok_and(|name| name == format!("{point:?}")) {
+        std::process::abort();
+    }
+}
+
+/// Whether the bug was asked for.
+#[cfg(debug_assertions)]
+pub fn seeded(bug: Bug) -> bool {
+    std::env::var(BUG_VARIABLE).is_ok_and(|name| name == format!("{bug:?}"))
+}
+
+/// Nothing, in a release build.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn crash(_: Point) {}
+
+/// Never, in a release build.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn seeded(_: Bug) -> bool {
+    false
+}
