@@ -45,38 +45,42 @@ pub enum Error {
     #[error("the payee cannot pay his own invoice")]
     PayerIsPayee,
 
-    // When.
+    // When the payee can have money.
     /// settle, pay and cancel: paid in full or cancelled already.
     #[error("the invoice is not open")]
     NotOpen,
     /// settle, pay and cancel: from closesAt on.
     #[error("the invoice has closed")]
     Closed,
-    /// refund and refundByOrder: before the time of §4.
-    #[error("the money may not go back yet")]
-    NotRefundable,
-
     // Orders.
     /// The terms name no key that could give an order.
     #[error("the terms have no refund key")]
     NoRefundKey,
     /// Written for other terms.
     #[error("the order is for other terms")]
-    WrongOrder,
-    /// Names 0, the factory, the purse or the token as the destination.
-    #[error("the order's destination must not be paid")]
-    InvalidOrderTo,
+    OrderForOtherTerms,
     /// After its deadline.
     #[error("the order has expired")]
     OrderExpired,
+    /// Names 0, the factory, the purse or the token as the destination.
+    #[error("the order's destination must not be paid")]
+    InvalidOrderTo,
     /// Each digest once.
     #[error("the order has been used")]
     OrderUsed,
     /// Not signed by refundKey; or unsigned and not carried by it.
     #[error("the order is not the refund key's")]
-    InvalidSignature,
+    NotRefundKey,
+
+    // When money can go back.
+    /// refund and refundByOrder: before the time of §4.
+    #[error("the money may not go back yet")]
+    NotRefundable,
 
     // What.
+    /// refund and refundByOrder: what is asked for is no token.
+    #[error("the token does not say what lies there")]
+    BalanceUnreadable,
     /// Partials are off and less than all that is due would move.
     #[error("the whole amount is not there")]
     NotFunded,
@@ -86,15 +90,45 @@ pub enum Error {
     /// The same purse a second time in one transaction.
     #[error("this purse has run in this transaction")]
     AlreadyRan,
-    /// The token refused: no contract, too little, or a blacklisted account.
+    /// The token refused: too little, or a blacklisted account.
     #[error("the token refused the transfer")]
     TransferFailed,
-    /// A sum does not fit. The invariants say that no verb gets here.
+    /// A sum does not fit: Solidity's `Panic(0x11)`. The invariants say that no verb gets here.
     #[error("a sum does not fit")]
     Arithmetic,
 }
 
 impl Error {
+    /// All of them, in order.
+    pub const ALL: &[Self] = &[
+        Self::WrongVersion,
+        Self::WrongChain,
+        Self::InvalidFlags,
+        Self::InvalidAmount,
+        Self::InvalidClosesAt,
+        Self::InvalidToken,
+        Self::InvalidPayee,
+        Self::InvalidRefundTo,
+        Self::NotSettler,
+        Self::NotPayeeNorSettler,
+        Self::PayerIsPayee,
+        Self::NotOpen,
+        Self::Closed,
+        Self::NoRefundKey,
+        Self::OrderForOtherTerms,
+        Self::OrderExpired,
+        Self::InvalidOrderTo,
+        Self::OrderUsed,
+        Self::NotRefundKey,
+        Self::NotRefundable,
+        Self::BalanceUnreadable,
+        Self::NotFunded,
+        Self::NothingDue,
+        Self::AlreadyRan,
+        Self::TransferFailed,
+        Self::Arithmetic,
+    ];
+
     /// The name of the contract's error.
     pub fn name(self) -> String {
         format!("{self:?}")

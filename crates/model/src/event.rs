@@ -9,15 +9,15 @@ use terms::B256;
 #[repr(u8)]
 pub enum Kind {
     /// settle or settleBatch: purse → payee.
-    Settled = 0,
+    Settled = 1,
     /// pay: caller → payee.
-    Paid = 1,
+    Paid = 2,
     /// cancel: nothing moved.
-    Cancelled = 2,
+    Cancelled = 3,
     /// refund: purse → refundTo.
-    Refunded = 3,
+    Refunded = 4,
     /// refundByOrder: purse → order.to.
-    RefundedByOrder = 4,
+    RefundedByOrder = 5,
 }
 
 impl Kind {

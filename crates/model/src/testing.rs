@@ -65,6 +65,31 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// The same steps, each at a second of its own, one after the previous one unless a warp says otherwise: what a
+    /// chain does that makes one block for each transaction.
+    pub fn one_block_per_step(&self, start: u64) -> Vec<Step> {
+        let mut clock = start;
+        let mut warped = false;
+        let mut steps = Vec::with_capacity(2 * self.steps.len());
+        for step in &self.steps {
+            let timestamp = match step {
+                Step::Warp { timestamp } if *timestamp > clock => *timestamp,
+                Step::Warp { .. } => continue,
+                _ if warped => clock,
+                _ => clock.saturating_add(1),
+            };
+            if timestamp > clock {
+                clock = timestamp;
+                steps.push(Step::Warp { timestamp });
+            }
+            warped = matches!(step, Step::Warp { .. });
+            if !warped {
+                steps.push(step.clone());
+            }
+        }
+        steps
+    }
+
     /// All terms in the trace, issued and forged, without repetition.
     pub fn terms(&self) -> Vec<InvoiceTerms> {
         let mut all: Vec<InvoiceTerms> = Vec::new();
@@ -198,8 +223,10 @@ fn draft(cast: &Cast, invoices: &[InvoiceTerms]) -> impl Strategy<Value = Draft>
     let transfer = {
         let (people, coins) = (people.clone(), coins.clone());
         (any_terms.clone(), pick(), amount(), any::<Index>()).prop_map(move |(terms, coin, amount, from)| {
+            // Only what exists: a call to an address without code "succeeds" and moves nothing.
+            let asked = coin.0 < 8 && coins.contains(&terms.token);
             Step::Transfer {
-                token: if coin.0 < 8 { terms.token } else { *coin.1.get(&coins) },
+                token: if asked { terms.token } else { *coin.1.get(&coins) },
                 from: *from.get(&people),
                 to: terms.deposit_address(&deployment),
                 amount: amount.of(&terms),
@@ -234,7 +261,9 @@ fn draft(cast: &Cast, invoices: &[InvoiceTerms]) -> impl Strategy<Value = Draft>
         })
     };
     let refund = {
-        let (caller, coins) = (caller.clone(), coins.clone());
+        let caller = caller.clone();
+        // The last one is no token at all.
+        let coins = [coins.as_slice(), &cast.people[..1]].concat();
         (any_terms.clone(), pick(), pick()).prop_map(move |(terms, who, coin)| Step::Refund {
             caller: caller(Address::ZERO, who),
             token: if coin.0 < 7 { terms.token } else { *coin.1.get(&coins) },

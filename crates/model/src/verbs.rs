@@ -104,22 +104,22 @@ impl Transaction {
             return Err(Error::NoRefundKey);
         }
         if order.termsHash != terms.hash() {
-            return Err(Error::WrongOrder);
+            return Err(Error::OrderForOtherTerms);
+        }
+        if U256::from(self.world.here.timestamp) > order.deadline {
+            return Err(Error::OrderExpired);
         }
         let factory = self.world.here.deployment.factory;
         if [Address::ZERO, factory, order.token, self.world.purse(terms)].contains(&order.to) {
             return Err(Error::InvalidOrderTo);
         }
-        if U256::from(self.world.here.timestamp) > order.deadline {
-            return Err(Error::OrderExpired);
-        }
-        // With an empty signature it is the caller's own word.
-        if signer.unwrap_or(caller) != terms.refund_key {
-            return Err(Error::InvalidSignature);
-        }
         // "Each digest once": under one domain the struct hash tells orders apart as the digest does.
         if !self.world.used_orders.insert(order.eip712_hash_struct()) {
             return Err(Error::OrderUsed);
+        }
+        // With an empty signature it is the caller's own word.
+        if signer.unwrap_or(caller) != terms.refund_key {
+            return Err(Error::NotRefundKey);
         }
         self.give_back(terms, order.token, order.to, Door::Order)
     }
@@ -148,6 +148,9 @@ impl Transaction {
     fn give_back(&mut self, terms: &InvoiceTerms, token: Address, to: Address, door: Door) -> Result<U256, Error> {
         if self.world.here.timestamp < self.world.opens_at(terms, token, door) {
             return Err(Error::NotRefundable);
+        }
+        if token != NATIVE && !self.world.tokens.is_contract(token) {
+            return Err(Error::BalanceUnreadable);
         }
         let amount = self.world.balance(token, self.world.purse(terms));
         if amount.is_zero() {

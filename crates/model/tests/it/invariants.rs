@@ -368,6 +368,28 @@ proptest! {
     }
 }
 
+proptest! {
+    /// A trace for a chain with one block per transaction: every step its own second, none out of order, none lost.
+    #[test]
+    fn one_block_per_step_keeps_steps_and_order(trace in traces()) {
+        let start = Cast::default().here.timestamp;
+        let steps = trace.one_block_per_step(start);
+        let is_warp = |step: &&Step| matches!(step, Step::Warp { .. });
+        let not_warps = |steps: &[Step]| steps.iter().filter(|step| !is_warp(step)).cloned().collect::<Vec<_>>();
+        prop_assert_eq!(not_warps(&steps), not_warps(&trace.steps));
+        let (mut clock, mut last) = (start, None);
+        for step in &steps {
+            match step {
+                Step::Warp { timestamp } => {
+                    prop_assert!(*timestamp > clock);
+                    clock = *timestamp;
+                }
+                _ => prop_assert_ne!(last.replace(clock), Some(clock)),
+            }
+        }
+    }
+}
+
 /// The tests above would be worth little if the traces never got anywhere: among 500 of them every verb succeeds
 /// often, forged terms are tried, and every error but the unreachable one is met.
 #[test]
@@ -393,47 +415,20 @@ fn traces_reach_everything() {
         Ok(())
     });
     let met = met.into_inner();
-    println!("{met:#?}");
-    for kind in ["kind 0 to status 0", "kind 0 to status 1", "kind 1 to status 0", "kind 1 to status 1"] {
-        assert!(met.get(kind).is_some_and(|&times| times >= 50), "{kind}: {met:#?}");
+    let often = |what: &str, times| assert!(met.get(what).is_some_and(|&met| met >= times), "{what}: {met:#?}");
+    for kind in [Kind::Settled, Kind::Paid] {
+        for status in [Status::Open, Status::Paid] {
+            often(&format!("kind {} to status {}", kind.as_u8(), status.as_u8()), 50);
+        }
     }
-    for kind in [
-        "kind 2 to status 2",
-        "kind 3 to status 0",
-        "kind 3 to status 1",
-        "kind 3 to status 2",
-        "kind 4 to status 0",
-        "kind 4 to status 1",
-        "kind 4 to status 2",
-    ] {
-        assert!(met.get(kind).is_some_and(|&times| times >= 5), "{kind}: {met:#?}");
+    often("kind 3 to status 2", 20);
+    for kind in [Kind::Refunded, Kind::RefundedByOrder] {
+        for status in [Status::Open, Status::Paid, Status::Cancelled] {
+            often(&format!("kind {} to status {}", kind.as_u8(), status.as_u8()), 5);
+        }
     }
-    use Error::*;
-    for error in [
-        WrongVersion,
-        WrongChain,
-        InvalidFlags,
-        InvalidAmount,
-        InvalidClosesAt,
-        InvalidToken,
-        InvalidPayee,
-        InvalidRefundTo,
-        NotSettler,
-        NotPayeeNorSettler,
-        PayerIsPayee,
-        NotOpen,
-        Closed,
-        NotRefundable,
-        NoRefundKey,
-        WrongOrder,
-        InvalidOrderTo,
-        OrderExpired,
-        OrderUsed,
-        InvalidSignature,
-        NotFunded,
-        NothingDue,
-        TransferFailed,
-    ] {
-        assert!(met.contains_key(&error.name()), "no trace met {error:?}: {met:#?}");
+    // A purse can run twice in a batch only where one invoice pays another; `rules` has that case.
+    for error in Error::ALL.iter().filter(|error| !matches!(error, Error::Arithmetic | Error::AlreadyRan)) {
+        often(&error.name(), 1);
     }
 }

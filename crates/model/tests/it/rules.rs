@@ -1,7 +1,7 @@
 //! PROTOCOL §3 and §4, sentence by sentence, at the second and the unit that matter.
 
 use alloy_primitives::U256;
-use model::{Error, NATIVE, Outcome, RefundOrder, SettleFailed, Slot, Status, Step, World};
+use model::{Error, Kind, NATIVE, Outcome, RefundOrder, SettleFailed, Slot, Status, Step, World};
 use terms::{Address, B256, Deployment, FLAG_PARTIALS, Here, InvoiceTerms};
 
 const START: u64 = 1_790_000_000;
@@ -224,6 +224,17 @@ fn pay_treats_its_amount_as_a_ceiling() {
     assert_eq!(part.state_of(partials().hash()), slot(AMOUNT, Status::Paid, START));
 }
 
+/// What lies in the purse does not raise the ceiling either.
+#[test]
+fn pay_takes_no_more_than_its_ceiling() {
+    let mut world = world();
+    world.mint(USDC, SETTLER, U256::from(AMOUNT)).unwrap();
+    fund(&mut world, &partials(), USDC, 50);
+    assert_eq!(world.pay(SETTLER, &partials(), U256::from(10)), Ok(10));
+    assert_eq!(has(&world, USDC, SETTLER), AMOUNT - 10);
+    assert_eq!(has(&world, USDC, world.purse(&partials())), 50);
+}
+
 #[test]
 fn pay_is_never_the_payees_and_never_with_money_that_is_not_there() {
     let mut world = world();
@@ -395,6 +406,13 @@ fn a_refund_that_finds_nothing_writes_nothing() {
     assert_eq!(world, before);
 }
 
+#[test]
+fn what_is_no_token_cannot_be_refunded() {
+    let mut world = world();
+    assert_eq!(world.refund(&terms(), STRANGER), Err(Error::BalanceUnreadable));
+    assert_eq!(world.transfer(STRANGER, CUSTOMER, PAYEE, U256::ZERO), Err(Error::TransferFailed));
+}
+
 /// Late money: an address can be emptied any number of times.
 #[test]
 fn money_that_comes_late_goes_back_each_time() {
@@ -416,11 +434,11 @@ fn an_order_is_the_keys_word() {
         (STRANGER, Some(KEY), Ok(U256::from(3))),
         (KEY, Some(KEY), Ok(U256::from(3))),
         (KEY, None, Ok(U256::from(3))),
-        (STRANGER, None, Err(Error::InvalidSignature)),
-        (STRANGER, Some(STRANGER), Err(Error::InvalidSignature)),
+        (STRANGER, None, Err(Error::NotRefundKey)),
+        (STRANGER, Some(STRANGER), Err(Error::NotRefundKey)),
         // The key carries somebody else's signature: that is not its own word.
-        (KEY, Some(STRANGER), Err(Error::InvalidSignature)),
-        (SETTLER, None, Err(Error::InvalidSignature)),
+        (KEY, Some(STRANGER), Err(Error::NotRefundKey)),
+        (SETTLER, None, Err(Error::NotRefundKey)),
     ];
     for (caller, signer, expected) in rows {
         let mut world = world();
@@ -444,7 +462,7 @@ fn an_order_is_good_once_until_its_deadline_and_for_its_terms() {
     assert_eq!(try_at(CLOSES, &good), Some(Error::OrderUsed));
     assert_eq!(try_at(CLOSES, &RefundOrder { nonce: U256::ONE, ..good.clone() }), None);
     let other = InvoiceTerms { invoice_id: B256::ZERO, ..with_key() };
-    assert_eq!(try_at(CLOSES, &order(&other)), Some(Error::WrongOrder));
+    assert_eq!(try_at(CLOSES, &order(&other)), Some(Error::OrderForOtherTerms));
     assert_eq!(try_at(deadline, &RefundOrder { nonce: U256::from(2), ..good.clone() }), None);
     assert_eq!(try_at(deadline + 1, &RefundOrder { nonce: U256::from(3), ..good }), Some(Error::OrderExpired));
 }
@@ -523,4 +541,36 @@ fn a_step_does_what_the_verb_does_and_says_so() {
     assert_eq!(world.apply(&Step::Warp { timestamp: START + 1 }), Ok(Outcome::default()));
     assert_eq!(world.apply(&Step::Warp { timestamp: START }), Ok(Outcome::default()));
     assert_eq!(world.here().timestamp, START + 1, "time never goes back");
+}
+
+// ---- the twin ----
+
+/// Names and numbers are the contract's: whoever compares the two compares the same things.
+#[test]
+fn errors_and_kinds_are_the_contracts() {
+    let source = |path: &str| {
+        let path = format!("{}/../../contracts/src/{path}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    };
+    let contract = source("interfaces/IInvoiceEscrow.sol") + &source("libraries/Tokens.sol");
+    for error in Error::ALL.iter().filter(|error| **error != Error::Arithmetic) {
+        let declaration = format!("    error {}(", error.name());
+        assert!(contract.contains(&declaration), "the contract has no error {error:?}");
+    }
+    for (name, kind) in [
+        ("SETTLE", Kind::Settled),
+        ("PAY", Kind::Paid),
+        ("CANCEL", Kind::Cancelled),
+        ("REFUND", Kind::Refunded),
+        ("REFUND_BY_ORDER", Kind::RefundedByOrder),
+    ] {
+        let declaration = format!("uint8 constant KIND_{name} = {};", kind.as_u8());
+        assert!(contract.contains(&declaration), "not in the contract: {declaration}");
+    }
+    for (name, status) in [("OPEN", Status::Open), ("PAID", Status::Paid), ("CANCELLED", Status::Cancelled)] {
+        let declaration = format!("uint8 constant STATUS_{name} = {};", status.as_u8());
+        assert!(contract.contains(&declaration), "not in the contract: {declaration}");
+        assert_eq!(Status::from_u8(status.as_u8()), Some(status));
+    }
+    assert_eq!(Status::from_u8(3), None);
 }

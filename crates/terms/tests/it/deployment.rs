@@ -1,0 +1,48 @@
+//! What `contracts/` compiles to is what the addresses here are derived from.
+
+use alloy_primitives::{Bytes, keccak256};
+use serde::Deserialize;
+use terms::{Address, B256, PURSE_INIT_CODE_HASH};
+
+/// `contracts/artifacts/deployment.json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Published {
+    deployer: Address,
+    salt: B256,
+    escrow: Address,
+    purse_init_code_hash: B256,
+}
+
+/// `contracts/artifacts/<contract>.json`, as far as it matters here.
+#[derive(Deserialize)]
+struct Artifact {
+    bytecode: Bytes,
+}
+
+fn artifact<T: serde::de::DeserializeOwned>(name: &str) -> T {
+    let path = format!("{}/../../contracts/artifacts/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Three witnesses of one number. Where they differ, money sent to a deposit address could not be moved.
+#[test]
+fn purse_init_code_hash_is_what_the_contracts_compile_to() {
+    let published = artifact::<Published>("deployment").purse_init_code_hash;
+    let compiled = keccak256(artifact::<Artifact>("Purse").bytecode);
+    assert_eq!(published, compiled, "contracts/artifacts is inconsistent: run `node contracts/artifacts.mjs`");
+    assert_eq!(
+        PURSE_INIT_CODE_HASH, compiled,
+        "put {compiled} into PURSE_INIT_CODE_HASH (crates/terms/src/address.rs) and rewrite the vectors with \
+         `MONAY_WRITE_VECTORS=1 cargo test -p monay-terms vectors`"
+    );
+}
+
+/// The escrow's own address follows from its init code in the same way (EIP-1014).
+#[test]
+fn escrow_is_where_the_deployer_puts_it() {
+    let Published { deployer, salt, escrow, .. } = artifact("deployment");
+    let init_code = artifact::<Artifact>("InvoiceEscrow").bytecode;
+    assert_eq!(escrow, deployer.create2_from_code(salt, init_code));
+}
