@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Deref;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256, address, b256};
 use serde_json::json;
 
-use crate::process::{Guarded, blocking};
+use crate::process::{Guarded, blocking, stop};
 use crate::{Error, Node, Progress, tools};
 
 /// How long Anvil may take to listen.
@@ -93,6 +94,11 @@ impl Anvil {
         &self.node
     }
 
+    /// Its temporary directory.
+    pub fn directory(&self) -> &Path {
+        self.server.directory()
+    }
+
     /// Its process id.
     pub fn pid(&self) -> Option<u32> {
         self.server.pid()
@@ -100,11 +106,7 @@ impl Anvil {
 
     /// Stops it and waits until it is gone.
     pub async fn stop(self) {
-        let _ = blocking(move || {
-            drop(self);
-            Ok(())
-        })
-        .await;
+        stop(self).await;
     }
 }
 

@@ -8,6 +8,7 @@
 //! not them: it decides in which order they stop. Unix only.
 
 mod anvil;
+pub mod contracts;
 mod error;
 mod node;
 mod postgres;
@@ -19,4 +20,5 @@ pub use anvil::{Anvil, AnvilOptions, DEV_ACCOUNTS, DevAccount, Mining};
 pub use error::Error;
 pub use node::Node;
 pub use postgres::{Postgres, PostgresOptions};
+pub use process::Process;
 pub use progress::Progress;

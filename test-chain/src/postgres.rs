@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use alloy::transports::http::reqwest::Url;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::process::{Guarded, blocking, random_hex};
+use crate::process::{Guarded, blocking, random_hex, stop};
 use crate::{Error, Progress};
 use programs::Programs;
 
@@ -137,11 +137,7 @@ impl Postgres {
 
     /// Stops the server, if it is ours, and removes what is temporary; waits until it is gone.
     pub async fn stop(self) {
-        let _ = blocking(move || {
-            drop(self);
-            Ok(())
-        })
-        .await;
+        stop(self).await;
     }
 
     async fn given(given: &str) -> Result<Self, Error> {

@@ -103,6 +103,15 @@ impl Guarded {
         Some(status)
     }
 
+    /// Ends the server as a crash would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let _ = server.kill();
+            let _ = server.wait();
+            let _ = self.look_after(None);
+        }
+    }
+
     /// Stops the server, removes the directory and waits until both are gone.
     pub(crate) fn stop(&mut self) {
         if self.leash.take().is_none() {
@@ -133,6 +142,54 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Any program, looked after like the servers of this crate: it gets SIGINT, and SIGKILL ten seconds later if it must,
+/// when this is stopped or dropped and when this process ends, however it ends.
+#[derive(Debug)]
+pub struct Process(Guarded);
+
+impl Process {
+    /// Starts a program. What it reads and prints, and where, is as the command says.
+    pub fn start(mut command: Command) -> Result<Self, Error> {
+        let mut guarded = Guarded::new(&std::env::temp_dir(), "monay-run")?;
+        guarded.start(&mut command)?;
+        Ok(Self(guarded))
+    }
+
+    /// A directory of its own, gone when it is.
+    pub fn directory(&self) -> &Path {
+        self.0.directory()
+    }
+
+    /// Its process id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.0.pid()
+    }
+
+    /// How it ended, if it did by itself since this was asked last.
+    pub fn exited(&mut self) -> Option<ExitStatus> {
+        self.0.exited()
+    }
+
+    /// Ends it with SIGKILL, as a crash would, and waits until it is gone.
+    pub fn kill(&mut self) {
+        self.0.kill();
+    }
+
+    /// Stops it and waits until it is gone.
+    pub async fn stop(self) {
+        stop(self).await;
+    }
+}
+
+/// Drops what blocks while it stops, beside the runtime.
+pub(crate) async fn stop<T: Send + 'static>(running: T) {
+    let _ = blocking(move || {
+        drop(running);
+        Ok(())
+    })
+    .await;
 }
 
 fn tell(leash: &mut Option<ChildStdin>, pid: Option<u32>) -> io::Result<()> {

@@ -25,9 +25,10 @@ async fn starts_answers_and_stops_and_two_do_not_clash() {
 
     a.stop().await;
     assert!(!runs(pid));
-    let pid = b.pid().unwrap();
+    let (pid, directory) = (b.pid().unwrap(), b.directory().to_owned());
+    assert!(directory.exists());
     drop(b);
-    assert!(!runs(pid));
+    assert!(!runs(pid) && !directory.exists());
 }
 
 #[test]
@@ -36,11 +37,12 @@ fn leaves_nothing_after_a_panic() {
     panicking(move || {
         runtime().block_on(async {
             let anvil = Anvil::start(AnvilOptions::manual()).await.unwrap();
-            sender.send(anvil.pid().unwrap()).unwrap();
+            sender.send((anvil.pid().unwrap(), anvil.directory().to_owned())).unwrap();
             panic!("a failed assertion");
         });
     });
-    is_gone_soon(started.recv().unwrap(), "/nowhere".as_ref());
+    let (pid, directory) = started.recv().unwrap();
+    is_gone_soon(pid, &directory);
 }
 
 #[tokio::test]

@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers of tests are no tests to clippy.
 
 mod anvil;
+mod contracts;
 mod postgres;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{panic, process, thread};
+
+use test_chain::Process;
 
 /// Whether a process runs. A zombie does not.
 fn runs(pid: u32) -> bool {
@@ -51,7 +54,7 @@ fn holds_servers_until_killed() {
         let postgres = test_chain::Postgres::start(test_chain::PostgresOptions::for_tests()).await.unwrap();
         let anvil = test_chain::Anvil::start(test_chain::AnvilOptions::default()).await.unwrap();
         let (pg, directory) = (postgres.pid().unwrap(), postgres.directory().unwrap().display());
-        println!("\nheld {pg} {} {directory}", anvil.pid().unwrap());
+        println!("\nheld {pg} {directory} {} {}", anvil.pid().unwrap(), anvil.directory().display());
         tokio::time::sleep(Duration::from_secs(60)).await;
     });
 }
@@ -71,10 +74,40 @@ fn a_killed_process_leaves_nothing_either() {
         .find(|line| line.starts_with("held "))
         .unwrap();
     let words: Vec<&str> = line.split(' ').collect();
-    let (pg, anvil): (u32, u32) = (words[1].parse().unwrap(), words[2].parse().unwrap());
-    assert!(runs(pg) && runs(anvil) && Path::new(words[3]).exists());
+    let held = [1, 3].map(|at| (words[at].parse().unwrap(), Path::new(words[at + 1])));
+    assert!(held.iter().all(|(pid, directory)| runs(*pid) && directory.exists()));
     child.kill().unwrap();
     child.wait().unwrap();
-    is_gone_soon(pg, Path::new(words[3]));
-    is_gone_soon(anvil, Path::new("/nowhere"));
+    held.iter().for_each(|(pid, directory)| is_gone_soon(*pid, directory));
+}
+
+#[tokio::test]
+async fn any_program_can_be_looked_after() {
+    let sleep = || {
+        let mut command = process::Command::new("sleep");
+        command.arg("60");
+        Process::start(command).unwrap()
+    };
+    let mut crashed = sleep();
+    let pid = crashed.pid().unwrap();
+    assert!(runs(pid) && crashed.exited().is_none());
+    crashed.kill();
+    assert!(!runs(pid) && crashed.pid().is_none());
+
+    let stopped = sleep();
+    let pid = stopped.pid().unwrap();
+    stopped.stop().await;
+    assert!(!runs(pid));
+
+    let mut ended = Process::start(process::Command::new("false")).unwrap();
+    let directory = ended.directory().to_owned();
+    let status = loop {
+        match ended.exited() {
+            Some(status) => break status,
+            None => thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    assert_eq!(status.code(), Some(1));
+    drop(ended);
+    assert!(!directory.exists());
 }
