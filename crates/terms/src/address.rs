@@ -5,7 +5,7 @@ use alloy_primitives::b256;
 
 /// keccak256 of the purse's constant init code, version 1. A golden vector: `contracts/` proves that the compiler
 /// still makes these bytes.
-pub const PURSE_INIT_CODE_HASH: B256 = b256!("0x2f8a26f00ae5e1c33e203d0c0b323442151df966b19ec06a9d29b33eaa6a83d5");
+pub const PURSE_INIT_CODE_HASH: B256 = b256!("0x3965b1f587b891c1de8de2fbd8fd96d019106120348affb9fc3975e64793acf0");
 
 /// Where the escrow contract is, and what it runs at each deposit address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
