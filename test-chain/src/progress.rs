@@ -15,7 +15,8 @@ impl Progress {
         Self(Some(Arc::new(listener)))
     }
 
-    pub(crate) fn say(&self, sentence: &str) {
+    /// Tells the listener one more sentence.
+    pub fn say(&self, sentence: &str) {
         if let Some(listener) = &self.0 {
             listener(sentence);
         }
