@@ -18,7 +18,9 @@ statements! {
         ON CONFLICT (chain_id, number) DO NOTHING";
     GET = "SELECT chain_id, name, genesis_hash, escrow, token, settler, settle_tier, start_number, tip_number, tip_hash,
         tip_timestamp, safe_number, final_number, final_timestamp FROM chains WHERE chain_id = $1";
-    LOCK = "SELECT tip_hash FROM chains WHERE chain_id = $1 FOR UPDATE";
+    // NO KEY: rows that refer to the chain (new invoices, intents) can be written meanwhile, else they would wait for each
+    // block, and a request that holds an invoice's row would deadlock with a block that wants it.
+    LOCK = "SELECT tip_hash FROM chains WHERE chain_id = $1 FOR NO KEY UPDATE";
     BLOCK_HASH = "SELECT hash FROM blocks WHERE chain_id = $1 AND number = $2";
     INSERT_BLOCK = "INSERT INTO blocks (chain_id, number, hash, parent_hash, timestamp) VALUES ($1, $2, $3, $4, $5)";
     MOVE_TIP = "UPDATE chains SET tip_number = $2, tip_hash = $3, tip_timestamp = $4, safe_number = LEAST(safe_number, $2),

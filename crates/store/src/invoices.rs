@@ -22,7 +22,7 @@ macro_rules! concat_view {
                 i.status, i.settlement, i.settlement_tier, i.exceptions, i.expires_at, i.paid_at, i.transaction_id, i.pay_token,
                 i.sequence, i.created_at, i.updated_at, w.wallet_id, w.wallet_type, w.wallet_address, w.status AS wallet_status,
                 w.balance_units::text AS balance, w.currency AS wallet_currency, w.ttl_seconds, w.created_at AS wallet_created_at,
-                w.funded_at, w.destruction_initiated_at, w.destroyed_at, w.destruction_method, w.destruction_reason
+                w.funded_at, w.destruction_initiated_at, w.destroyed_at, w.destruction_method, w.destruction_reason, i.metadata
             FROM invoices i JOIN enterprises e ON e.id = i.issuer JOIN invoice_wallets w ON w.invoice_id = i.id ",
             $where
         )
@@ -33,16 +33,18 @@ statements! {
     NEXT_NUMBER = "SELECT 'INV-' || to_char(now() AT TIME ZONE 'UTC', 'YYYY') || '-' || lpad(nextval('invoice_numbers')::text, 6, '0')";
     INSERT_INVOICE = "INSERT INTO invoices (id, tenant_id, number, invoice_key, issuer, customer_id, customer_email, amount_units,
             currency, description, category, due_date, status, settlement, expires_at, closes_at, flags, pay_token, metadata)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::numeric, $9, $10, $11, $12, 'pending_payment', $13, $14, $15, $16, $17, $18)";
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::numeric, $9, $10, $11, $12, 'pending_payment', $13, $14, $15, $16, $17, $18)
+        ON CONFLICT ON CONSTRAINT invoices_number_unique DO NOTHING";
     INSERT_TERMS = "INSERT INTO invoice_terms (terms_hash, invoice_id, tenant_id, chain_id, version, invoice_key, payee, token,
             amount_units, closes_at, refund_to, refund_key, settler, flags, purse, wake_seen_at, wake_final_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::numeric, $10, $11, $12, $13, $14, $15, $16, $16)";
     INSERT_WALLET = "INSERT INTO invoice_wallets (tenant_id, invoice_id, customer_id, wallet_id, wallet_type, wallet_address,
-            spending_limit_units, expires_at, ttl_seconds, metadata, created_by)
-        VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8, $9, $10, $11)";
+            spending_limit_units, expires_at, created_at, ttl_seconds, metadata, created_by)
+        VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8, $8 - make_interval(secs => $9), $9, $10, $11)";
     INSERT_CREATED = "INSERT INTO wallet_lifecycle_events (tenant_id, wallet_id, event_type, event_data) VALUES ($1, $2, 'created', $3)";
     INSERT_OUTBOX = "INSERT INTO outbox (tenant_id, aggregate, sequence, type, body) VALUES ($1, $2, 0, 'invoice.created', $3)";
-    BY_ID = concat_view!("WHERE i.tenant_id = $1 AND (i.id = $2 OR i.number = $2)");
+    // A tenant may number one invoice with another's id: the id wins.
+    BY_ID = concat_view!("WHERE i.tenant_id = $1 AND (i.id = $2 OR i.number = $2) ORDER BY i.id = $2 DESC LIMIT 1");
     BY_WALLET = concat_view!("WHERE i.tenant_id = $1 AND w.wallet_id = $2");
     BY_TOKEN = concat_view!("WHERE i.pay_token = $1");
     TERMS = "SELECT version, chain_id, invoice_key, payee, token, amount_units::text AS amount, closes_at, refund_to, refund_key,
@@ -145,6 +147,7 @@ pub struct InvoiceView {
     pub paid_at: Option<OffsetDateTime>,
     pub transaction_id: Option<String>,
     pub pay_token: String,
+    pub metadata: Value,
     pub sequence: i64,
     pub created_at: OffsetDateTime,
     pub updated_at: OffsetDateTime,
@@ -176,36 +179,12 @@ pub struct WalletView {
 /// Stores an invoice with its terms, wallet, key and first events. The terms are in Postgres before anyone is shown an
 /// address: they are the key to the money.
 pub async fn create(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<(), Error> {
-    let number = match new.number {
-        Some(number) => number.to_owned(),
-        None => sqlx::query(NEXT_NUMBER).fetch_one(&mut *db).await?.try_get(0)?,
-    };
     let (terms, request) = (new.terms, new.request);
-    sqlx::query(INSERT_INVOICE)
-        .bind(new.id)
-        .bind(new.tenant_id)
-        .bind(&number)
-        .bind(terms.invoice_id.as_slice())
-        .bind(new.issuer)
-        .bind(new.customer_id)
-        .bind(new.customer_email)
-        .bind(terms.amount.to_string())
-        .bind(request.currency.as_str())
-        .bind(new.description)
-        .bind(new.category)
-        .bind(request.due_date)
-        .bind(request.settlement.as_str())
-        .bind(new.expires_at)
-        .bind(big(terms.closes_at)?)
-        .bind(i16::from(terms.flags))
-        .bind(new.pay_token)
-        .bind(&new.metadata)
-        .execute(&mut *db)
-        .await
-        .map_err(|error| match error.as_database_error().and_then(|error| error.constraint()) {
-            Some("invoices_number_unique") => Error::DuplicateNumber(number.clone()),
-            _ => error.into(),
-        })?;
+    let number = match new.number {
+        Some(number) if insert_invoice(db, new, number).await? => number.to_owned(),
+        Some(number) => return Err(Error::DuplicateNumber(number.to_owned())),
+        None => next_number(db, new).await?,
+    };
     insert_terms(db, new).await?;
     sqlx::query(INSERT_WALLET)
         .bind(new.tenant_id)
@@ -231,6 +210,43 @@ pub async fn create(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<(), E
     sqlx::query(INSERT_CREATED).bind(new.tenant_id).bind(new.wallet_id).bind(&data).execute(&mut *db).await?;
     sqlx::query(INSERT_OUTBOX).bind(new.tenant_id).bind(new.id).bind(data).execute(db).await?;
     Ok(())
+}
+
+/// Inserts the invoice under the next of our numbers that the tenant has not taken for one of its own.
+async fn next_number(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<String, Error> {
+    loop {
+        let number: String = sqlx::query(NEXT_NUMBER).fetch_one(&mut *db).await?.try_get(0)?;
+        if insert_invoice(db, new, &number).await? {
+            return Ok(number);
+        }
+    }
+}
+
+/// Whether the invoice was inserted; if not, the number is taken.
+async fn insert_invoice(db: &mut PgConnection, new: &NewInvoice<'_>, number: &str) -> Result<bool, Error> {
+    let (terms, request) = (new.terms, new.request);
+    let inserted = sqlx::query(INSERT_INVOICE)
+        .bind(new.id)
+        .bind(new.tenant_id)
+        .bind(number)
+        .bind(terms.invoice_id.as_slice())
+        .bind(new.issuer)
+        .bind(new.customer_id)
+        .bind(new.customer_email)
+        .bind(terms.amount.to_string())
+        .bind(request.currency.as_str())
+        .bind(new.description)
+        .bind(new.category)
+        .bind(request.due_date)
+        .bind(request.settlement.as_str())
+        .bind(new.expires_at)
+        .bind(big(terms.closes_at)?)
+        .bind(i16::from(terms.flags))
+        .bind(new.pay_token)
+        .bind(&new.metadata)
+        .execute(db)
+        .await?;
+    Ok(inserted.rows_affected() == 1)
 }
 
 async fn insert_terms(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<(), Error> {
@@ -322,6 +338,7 @@ async fn view(db: &mut PgConnection, row: Option<PgRow>) -> Result<Option<Invoic
         paid_at: row.try_get("paid_at")?,
         transaction_id: row.try_get("transaction_id")?,
         pay_token: row.try_get("pay_token")?,
+        metadata: row.try_get("metadata")?,
         sequence: row.try_get("sequence")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,

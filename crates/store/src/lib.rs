@@ -52,6 +52,28 @@ pub enum Error {
     TipMoved(u64),
 }
 
+impl Error {
+    /// Whether the same call may succeed a moment later: Postgres is away or overloaded, or two transactions met.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
+                // Connection, resources, operator's intervention; serialization and deadlock.
+                ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
+            }),
+            Self::Database(error) => matches!(
+                error,
+                sqlx::Error::Io(_)
+                    | sqlx::Error::Tls(_)
+                    | sqlx::Error::PoolTimedOut
+                    | sqlx::Error::PoolClosed
+                    | sqlx::Error::WorkerCrashed
+            ),
+            Self::TipMoved(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// A pool of connections.
 #[derive(Clone, Debug)]
 pub struct Store {

@@ -39,10 +39,11 @@ statements! {
     UPDATE_INVOICE = "UPDATE invoices SET status = $2, paid_units = $3::text::numeric, received_units = $4::text::numeric,
             settlement_tier = $5, exceptions = $6, paid_at = $7, last_payment_date = $8, transaction_id = $9,
             sequence = sequence + $10, updated_at = now() WHERE id = $1";
+    // A chain's clock may be ahead of ours (a development chain's is moved on): a wallet's times never run backwards.
     UPDATE_WALLET = "UPDATE invoice_wallets SET balance_units = $2::text::numeric, status = $3,
-            funded_at = CASE WHEN $4 THEN COALESCE(funded_at, now()) ELSE NULL END,
-            destruction_initiated_at = CASE WHEN $5 THEN COALESCE(destruction_initiated_at, now()) ELSE NULL END,
-            destroyed_at = CASE WHEN $6 THEN COALESCE(destroyed_at, now()) ELSE NULL END,
+            funded_at = CASE WHEN $4 THEN COALESCE(funded_at, GREATEST(now(), to_timestamp($9::bigint))) ELSE NULL END,
+            destruction_initiated_at = CASE WHEN $5 THEN COALESCE(destruction_initiated_at, GREATEST(now(), to_timestamp($9::bigint))) ELSE NULL END,
+            destroyed_at = CASE WHEN $6 THEN COALESCE(destroyed_at, GREATEST(now(), to_timestamp($9::bigint))) ELSE NULL END,
             destruction_method = CASE WHEN $6 THEN COALESCE(destruction_method, $7) ELSE NULL END,
             destruction_reason = CASE WHEN $5 THEN $8 ELSE NULL END, updated_at = now() WHERE wallet_id = $1";
     LIFECYCLE = "INSERT INTO wallet_lifecycle_events (tenant_id, wallet_id, event_type, event_data, blockchain_hash)
@@ -295,6 +296,7 @@ async fn write_statuses(
         .bind(destroyed)
         .bind(DESTRUCTION_METHOD)
         .bind(outcome.reason.map(|reason| reason.as_str()))
+        .bind(big(facts.now)?)
         .execute(&mut *db)
         .await?;
     let data = |status: &str| {

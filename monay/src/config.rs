@@ -1,0 +1,285 @@
+//! The configuration: one TOML file, every key of which can be set by an environment variable instead. A key that does
+//! not exist is an error: a renamed key that is silently ignored has cost others money.
+//!
+//! `MONAY__CHAINS__BASE__RPC_URL=http://…` sets `chains.base.rpc_url`; `DATABASE_URL` sets `database_url` if nothing
+//! else does.
+
+use crate::Error;
+use alloy_primitives::Address;
+use domain::tier::Tier;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Environment variables that begin with this are configuration keys.
+const PREFIX: &str = "MONAY__";
+
+/// All of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Postgres, as a URL.
+    pub database_url: String,
+    /// Connections to Postgres per process.
+    #[serde(default = "defaults::database_connections")]
+    pub database_connections: u32,
+    /// How logs are written: `text` or `json`.
+    #[serde(default)]
+    pub log_format: LogFormat,
+    /// The API.
+    #[serde(default)]
+    pub api: ApiConfig,
+    /// The keeper.
+    #[serde(default)]
+    pub keeper: KeeperConfig,
+    /// The indexer.
+    #[serde(default)]
+    pub indexer: IndexerConfig,
+    /// The vault.
+    #[serde(default)]
+    pub vault: VaultConfig,
+    /// The chains, by name. This version settles on exactly one.
+    pub chains: BTreeMap<String, ChainConfig>,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// The API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiConfig {
+    /// Address and port; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// What pay links begin with, where it is not the address itself.
+    pub public_url: Option<String>,
+}
+
+/// The keeper.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeeperConfig {
+    /// A file with the private key that sends: 64 hex digits, readable by its owner only.
+    pub key_file: Option<PathBuf>,
+    /// Milliseconds between two looks when nothing wakes it.
+    #[serde(default = "defaults::keeper_poll_ms")]
+    pub poll_ms: u64,
+    /// Milliseconds until a transaction that no block has is offered again.
+    #[serde(default = "defaults::resend_ms")]
+    pub resend_ms: u64,
+}
+
+/// The indexer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndexerConfig {
+    /// Milliseconds between two questions to the node.
+    pub poll_ms: u64,
+}
+
+/// The vault.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VaultConfig {
+    /// A file with the root key: 64 hex digits, readable by its owner only.
+    pub root_key_file: Option<PathBuf>,
+}
+
+/// A chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainConfig {
+    /// Chain id.
+    pub id: u64,
+    /// The node's JSON-RPC over HTTP.
+    pub rpc_url: String,
+    /// The `InvoiceEscrow`.
+    pub escrow: Address,
+    /// The token invoices are paid in; it must have six decimals.
+    pub token: Address,
+    /// Who settles: the keeper's address.
+    pub settler: Address,
+    /// The tier at which a deposit is settled: seen, safe or final.
+    #[serde(default = "defaults::settle_at")]
+    pub settle_at: Tier,
+}
+
+mod defaults {
+    use domain::tier::Tier;
+
+    pub(super) const fn database_connections() -> u32 {
+        16
+    }
+
+    pub(super) const fn keeper_poll_ms() -> u64 {
+        200
+    }
+
+    pub(super) const fn resend_ms() -> u64 {
+        5_000
+    }
+
+    /// A settlement that a re-org takes back takes its deposit back with it, so nothing is gained by waiting on one rail.
+    pub(super) const fn settle_at() -> Tier {
+        Tier::Seen
+    }
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), public_url: None }
+    }
+}
+
+impl Default for IndexerConfig {
+    fn default() -> Self {
+        Self { poll_ms: 50 }
+    }
+}
+
+impl Config {
+    /// Reads the file, if there is one, and the environment over it.
+    pub fn load(path: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
+        let mut table = match path {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
+                text.parse().map_err(|error| Error::Config(format!("{}: {error}", path.display())))?
+            }
+            None => toml::Table::new(),
+        };
+        for (name, value) in environment {
+            if name == "DATABASE_URL" {
+                table.entry("database_url").or_insert(toml::Value::String(value));
+            } else if let Some(key) = name.strip_prefix(PREFIX) {
+                set(&mut table, &key.to_ascii_lowercase(), &value)?;
+            }
+        }
+        let config: Self = table.try_into().map_err(|error| Error::Config(format!("{error}").trim().to_owned()))?;
+        config.chain()?;
+        Ok(config)
+    }
+
+    /// The chain, with its name.
+    pub fn chain(&self) -> Result<(&str, &ChainConfig), Error> {
+        match self.chains.iter().next() {
+            Some((name, chain)) if self.chains.len() == 1 => Ok((name, chain)),
+            _ => Err(Error::Config(format!("this version settles on one chain, `chains` has {}", self.chains.len()))),
+        }
+    }
+
+    /// As TOML, with the password of the database left out.
+    pub fn printed(&self) -> Result<String, Error> {
+        let mut shown = self.clone();
+        if let Some((before, host)) = shown.database_url.rsplit_once('@')
+            && let Some((scheme, user)) = before.split_once("://")
+        {
+            let user = user.split_once(':').map_or(user, |(user, _)| user);
+            shown.database_url = format!("{scheme}://{user}:***@{host}");
+        }
+        toml::to_string_pretty(&shown).map_err(|error| Error::Config(error.to_string()))
+    }
+
+    /// How the keeper runs.
+    pub fn keeper(&self) -> keeper::Config {
+        keeper::Config {
+            poll: Duration::from_millis(self.keeper.poll_ms.max(1)),
+            resend_after: Duration::from_millis(self.keeper.resend_ms.max(1)),
+        }
+    }
+}
+
+/// Sets the key that a variable's name says; words between double underscores are tables.
+fn set(table: &mut toml::Table, key: &str, value: &str) -> Result<(), Error> {
+    match key.split_once("__") {
+        Some((head, rest)) => match table.entry(head).or_insert_with(|| toml::Table::new().into()) {
+            toml::Value::Table(inner) => set(inner, rest, value),
+            _ => Err(Error::Config(format!("'{head}' is a value, not a table"))),
+        },
+        None => {
+            let parsed = match value.parse::<i64>() {
+                Ok(number) => toml::Value::Integer(number),
+                Err(_) => toml::Value::String(value.to_owned()),
+            };
+            table.insert(key.to_owned(), parsed);
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+        database_url = "postgres://monay:secret@127.0.0.1/monay"
+        [chains.base]
+        id = 8453
+        rpc_url = "http://127.0.0.1:8545"
+        escrow = "0x1111111111111111111111111111111111111111"
+        token = "0x2222222222222222222222222222222222222222"
+        settler = "0x3333333333333333333333333333333333333333"
+    "#;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, Error> {
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("monay-config-{}-{next}.toml", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let loaded = Config::load(Some(&path), environment);
+        std::fs::remove_file(&path).unwrap();
+        loaded
+    }
+
+    #[test]
+    fn the_environment_is_laid_over_the_file() {
+        let config = load(
+            FILE,
+            &[("MONAY__CHAINS__BASE__RPC_URL", "http://10.0.0.1"), ("MONAY__INDEXER__POLL_MS", "7"), ("PATH", "/bin")],
+        );
+        let config = config.unwrap();
+        assert_eq!(config.chain().unwrap().1.rpc_url, "http://10.0.0.1");
+        assert_eq!((config.indexer.poll_ms, config.chain().unwrap().1.settle_at), (7, Tier::Seen));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name_wherever_it_stands() {
+        for (text, environment) in [
+            (format!("colour = 1\n{FILE}"), vec![]),
+            (format!("{FILE}\ncolour = 1"), vec![]),
+            (FILE.to_owned(), vec![("MONAY__COLOUR", "1")]),
+            (FILE.to_owned(), vec![("MONAY__KEEPER__COLOUR", "1")]),
+        ] {
+            let error = load(&text, &environment).unwrap_err().to_string();
+            assert!(error.contains("unknown field `colour`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_has_no_password_and_can_be_read_back() {
+        let printed = load(FILE, &[]).unwrap().printed().unwrap();
+        assert!(!printed.contains("secret"), "{printed}");
+        assert!(printed.contains("postgres://monay:***@127.0.0.1/monay"), "{printed}");
+        let again = load(&printed, &[]).unwrap();
+        assert_eq!(again.chains, load(FILE, &[]).unwrap().chains);
+    }
+
+    #[test]
+    fn a_second_chain_and_no_chain_are_refused() {
+        let second = FILE.replace("[chains.base]", "[chains.other]");
+        let two =
+            format!("{FILE}\n{}", second.split_once("[chains").map(|(_, rest)| format!("[chains{rest}")).unwrap());
+        assert!(load(&two, &[]).unwrap_err().to_string().contains("one chain"));
+    }
+}

@@ -1,0 +1,35 @@
+//! The customer: a process that is no code of ours, and that is told nothing but address, token, amount and a node.
+
+use crate::Error;
+use alloy_primitives::{Address, B256};
+use std::path::PathBuf;
+
+/// A wallet: Foundry's `cast`, with a private key.
+pub(super) struct Customer {
+    pub(super) cast: PathBuf,
+    pub(super) rpc_url: String,
+    pub(super) key: B256,
+}
+
+impl Customer {
+    /// Sends a plain ERC-20 transfer and returns its hash once it is in a block.
+    pub(super) async fn send(&self, token: Address, to: Address, units: u128) -> Result<B256, Error> {
+        let output = tokio::process::Command::new(&self.cast)
+            .args(["send", "--json", "--rpc-url", &self.rpc_url, "--private-key", &self.key.to_string()])
+            .args([&token.to_string(), "transfer(address,uint256)", &to.to_string(), &units.to_string()])
+            .kill_on_drop(true)
+            .output()
+            .await
+            .map_err(Error::file(&self.cast))?;
+        let failed = |why: &str| Error::Story(format!("the customer's wallet could not pay: {why}"));
+        if !output.status.success() {
+            return Err(failed(String::from_utf8_lossy(&output.stderr).trim()));
+        }
+        let receipt: serde_json::Value =
+            serde_json::from_slice(&output.stdout).map_err(|error| failed(&error.to_string()))?;
+        match (receipt["status"].as_str(), receipt["transactionHash"].as_str().map(str::parse)) {
+            (Some("0x1"), Some(Ok(hash))) => Ok(hash),
+            _ => Err(failed(&receipt.to_string())),
+        }
+    }
+}

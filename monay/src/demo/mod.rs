@@ -1,0 +1,243 @@
+//! The demo: the specification's electricity bill, on a whole installation on this machine.
+
+mod customer;
+mod exact;
+mod expired;
+mod report;
+mod scene;
+
+use crate::Error;
+use crate::services::Service;
+use crate::stack::{Cast, Options, Stack, TENANT};
+use alloy_primitives::{Address, B256};
+use report::{Report, StoryReport};
+use scene::Scene;
+use std::time::{Duration, Instant};
+use test_chain::{Mining, Progress};
+
+/// A story: its name, what it shows in one line, and how it is played.
+struct Story {
+    name: &'static str,
+    title: &'static str,
+}
+
+/// The stories, in the order they are played.
+const STORIES: &[Story] = &[
+    Story {
+        name: "base-exact",
+        title: "Jane pays her electricity bill on Base, to the cent; the wallet destroys itself",
+    },
+    Story { name: "base-expired", title: "Jane pays too little and time runs out; her money comes back" },
+];
+
+const HELP: &str = "Stories:
+  base-exact     Jane pays her electricity bill on Base, to the cent; the wallet destroys itself
+  base-expired   Jane pays too little and time runs out; her money comes back
+
+Examples:
+  monay demo                          play all stories
+  monay demo --story base-exact       play one
+  monay demo --serve                  play, then leave everything running and print URLs and test keys
+  monay demo --json | jq .stories     what was read back from the chain and from Postgres, as JSON
+
+DATABASE_URL, if set, is a Postgres to make a fresh database in; else one is started.";
+
+/// What to play.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub struct Args {
+    /// Play this story only; may be given again.
+    #[arg(long, value_name = "NAME")]
+    story: Vec<String>,
+    /// Leave everything running afterwards, until Ctrl-C, and print URLs and test keys.
+    #[arg(long)]
+    serve: bool,
+    /// Print one JSON object on standard output; the story goes to standard error.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    network: Network,
+}
+
+/// What to start.
+#[derive(Debug, clap::Args)]
+pub struct DevnetArgs {
+    /// Start the services too.
+    #[arg(long)]
+    services: bool,
+    #[command(flatten)]
+    network: Network,
+}
+
+/// What is there already, instead of what would be started.
+#[derive(Debug, clap::Args)]
+struct Network {
+    /// A node that already runs (a development node: stories move its time).
+    #[arg(long, value_name = "URL")]
+    rpc_url: Option<String>,
+    /// Chain id.
+    #[arg(long, default_value_t = 8453)]
+    chain_id: u64,
+    /// An InvoiceEscrow that is already deployed.
+    #[arg(long, value_name = "ADDRESS")]
+    escrow: Option<Address>,
+    /// A token that is already deployed; the customer must have some.
+    #[arg(long, value_name = "ADDRESS")]
+    token: Option<Address>,
+    /// Seconds between blocks.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=60))]
+    block_time: u64,
+    /// Port of the API; 0 lets the system choose.
+    #[arg(long, default_value_t = 0)]
+    api_port: u16,
+}
+
+impl Network {
+    fn options(&self, progress: Progress) -> Options {
+        Options {
+            mining: Mining::Interval(Duration::from_secs(self.block_time)),
+            chain_id: self.chain_id,
+            rpc_url: self.rpc_url.clone(),
+            escrow: self.escrow,
+            token: self.token,
+            database_url: std::env::var("DATABASE_URL").ok(),
+            api_port: self.api_port,
+            program: None,
+            progress,
+        }
+    }
+}
+
+/// Plays the demo. Whatever happens, every child is stopped before this returns.
+pub async fn run(args: Args) -> Result<(), Error> {
+    for name in &args.story {
+        if !STORIES.iter().any(|story| story.name == name) {
+            let names: Vec<_> = STORIES.iter().map(|story| story.name).collect();
+            return Err(Error::Story(format!("there is no story '{name}': choose from {}", names.join(", "))));
+        }
+    }
+    let voice = Voice { quiet_stdout: args.json };
+    let played = interruptible(play(&args, voice)).await?;
+    if played { Ok(()) } else { Err(Error::Story("a story did not end as it must; see above".to_owned())) }
+}
+
+async fn play(args: &Args, voice: Voice) -> Result<bool, Error> {
+    let began = Instant::now();
+    let mut stack = start(&args.network, voice).await?;
+    stack.run_all().await?;
+    voice.say(&format!("  everything runs after {:.1} s\n", seconds(began.elapsed())));
+    let mut stories = Vec::new();
+    for story in
+        STORIES.iter().filter(|story| args.story.is_empty() || args.story.iter().any(|name| name == story.name))
+    {
+        voice.say(&format!("━━ {} ━━ {}\n", story.name, story.title));
+        let scene = Scene::new(&stack, voice)?;
+        let told = match story.name {
+            "base-exact" => exact::play(scene).await,
+            _ => expired::play(scene).await,
+        };
+        stories.push(match told {
+            Ok(report) => report,
+            Err(error) => {
+                voice.say(&format!("  ✗ {error}\n"));
+                StoryReport::failed(story.name, &error)
+            }
+        });
+    }
+    let report = Report::new(&stack, stories)?;
+    voice.say(&report.table());
+    if args.json {
+        println!("{}", report.json()?);
+    }
+    if !report.ok {
+        for service in Service::ALL {
+            let log = std::fs::read_to_string(stack.log_file(service)).unwrap_or_default();
+            let end: Vec<_> = log.lines().rev().take(15).collect();
+            voice.say(&format!(
+                "last lines of the {}:\n{}",
+                service.name(),
+                end.into_iter().rev().collect::<Vec<_>>().join("\n")
+            ));
+        }
+    }
+    if args.serve {
+        serve(&stack, voice).await;
+    }
+    stack.stop().await;
+    Ok(report.ok)
+}
+
+/// Starts the networks, and the services if asked to, and leaves them running until Ctrl-C.
+pub async fn devnet(args: DevnetArgs) -> Result<(), Error> {
+    let voice = Voice { quiet_stdout: false };
+    interruptible(async {
+        let mut stack = start(&args.network, voice).await?;
+        if args.services {
+            stack.run_all().await?;
+        }
+        serve(&stack, voice).await;
+        stack.stop().await;
+        Ok(())
+    })
+    .await
+}
+
+async fn start(network: &Network, voice: Voice) -> Result<Stack, Error> {
+    voice.say("Starting a whole installation on this machine");
+    let progress = Progress::new(move |sentence| voice.say(&format!("  · {sentence}")));
+    let stack = Stack::start(network.options(progress)).await?;
+    voice.say(&format!("  · {} holds what we know; the chain is {}", stack.postgres_source(), stack.node.rpc_url()));
+    Ok(stack)
+}
+
+/// Runs until done or until Ctrl-C; dropping what runs stops its children.
+async fn interruptible<T>(what: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::file("signal handler"))?;
+    tokio::select! {
+        done = what => done,
+        _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+        _ = terminate.recv() => Err(Error::Interrupted),
+    }
+}
+
+async fn serve(stack: &Stack, voice: Voice) {
+    let account = |who: usize| format!("{}  key {}", Cast::address(who), B256::to_string(&Cast::key(who)));
+    let api = if stack.api_url().is_empty() { "(not started: --services)" } else { stack.api_url() };
+    let (escrow, token) = stack.chain().map(|chain| (chain.escrow, chain.token)).unwrap_or_default();
+    voice.say(&format!(
+        "Running until Ctrl-C\n  API          {api}\n  API key      {}   (tenant {TENANT})\n  Base RPC     {}\n  Postgres     {}\n  \
+         escrow       {escrow}\n  token        {token}\n  configuration {}\n  customer     {}\n  enterprise   {}\n  keeper       {}\n",
+        stack.api_key,
+        stack.node.rpc_url(),
+        stack.config.database_url,
+        stack.config_file().display(),
+        account(Cast::CUSTOMER),
+        account(Cast::ENTERPRISE),
+        account(Cast::KEEPER),
+    ));
+    // Ctrl-C ends the caller, and with it this.
+    std::future::pending::<()>().await;
+}
+
+/// Where the story is told.
+#[derive(Clone, Copy, Debug)]
+struct Voice {
+    /// Standard output is for JSON.
+    quiet_stdout: bool,
+}
+
+impl Voice {
+    fn say(self, text: &str) {
+        if self.quiet_stdout {
+            eprintln!("{text}");
+        } else {
+            println!("{text}");
+        }
+    }
+}
+
+/// Seconds for people to read. Time, not money.
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}

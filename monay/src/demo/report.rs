@@ -1,0 +1,153 @@
+//! What `--json` prints, and the table at the end. Every value was read back from the chain or from Postgres.
+
+use crate::Error;
+use crate::stack::Stack;
+use domain::money::Units;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use terms::InvoiceTerms;
+
+/// Milliseconds, by what took them.
+pub(super) type Durations = BTreeMap<&'static str, u64>;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) ok: bool,
+    endpoints: BTreeMap<&'static str, String>,
+    stories: Vec<StoryReport>,
+}
+
+/// One story. Base units are decimal strings. Keys are added, never changed.
+#[derive(Debug, Serialize)]
+pub(super) struct StoryReport {
+    pub(super) name: String,
+    pub(super) ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+    pub(super) invoice: Option<Invoice>,
+    pub(super) wallet: Option<Wallet>,
+    pub(super) terms: Option<InvoiceTerms>,
+    pub(super) chain: Option<Chain>,
+    pub(super) transactions: Vec<Transaction>,
+    pub(super) rows: BTreeMap<&'static str, i64>,
+    pub(super) durations_ms: Durations,
+    pub(super) checks: Vec<Check>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Invoice {
+    pub(super) id: String,
+    pub(super) number: String,
+    pub(super) status: String,
+    pub(super) amount: String,
+    pub(super) paid_amount: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Wallet {
+    pub(super) id: String,
+    pub(super) status: String,
+    pub(super) mode: String,
+    pub(super) addresses: BTreeMap<String, String>,
+    pub(super) lifetime: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Chain {
+    pub(super) purse_code: String,
+    pub(super) purse_nonce: u64,
+    pub(super) purse_balance: String,
+    pub(super) payee_received: String,
+    pub(super) refunded: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Transaction {
+    pub(super) kind: String,
+    pub(super) chain: String,
+    pub(super) hash: String,
+    pub(super) status: String,
+    pub(super) amount: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Check {
+    pub(super) what: String,
+    pub(super) ok: bool,
+}
+
+impl StoryReport {
+    /// A story that broke off.
+    pub(super) fn failed(name: &str, error: &Error) -> Self {
+        Self {
+            name: name.to_owned(),
+            ok: false,
+            error: Some(error.to_string()),
+            invoice: None,
+            wallet: None,
+            terms: None,
+            chain: None,
+            transactions: vec![],
+            rows: BTreeMap::new(),
+            durations_ms: BTreeMap::new(),
+            checks: vec![],
+        }
+    }
+}
+
+impl Report {
+    pub(super) fn new(stack: &Stack, stories: Vec<StoryReport>) -> Result<Self, Error> {
+        let chain = stack.chain()?;
+        Ok(Self {
+            ok: !stories.is_empty() && stories.iter().all(|story| story.ok),
+            endpoints: BTreeMap::from([
+                ("api", stack.api_url().to_owned()),
+                ("base_rpc", chain.rpc_url.clone()),
+                ("database_url", stack.config.database_url.clone()),
+                ("escrow", chain.escrow.to_string()),
+                ("token", chain.token.to_string()),
+            ]),
+            stories,
+        })
+    }
+
+    pub(super) fn json(&self) -> Result<String, Error> {
+        serde_json::to_string(self).map_err(|error| Error::Story(format!("the report cannot be written: {error}")))
+    }
+
+    pub(super) fn table(&self) -> String {
+        let mut table = String::new();
+        let line = "─".repeat(96);
+        let _ = writeln!(
+            table,
+            "{:<14} {:<17} {:>10}  {:<10} {:<10} {:>10} {:>10} {:>7}",
+            "story", "invoice", "amount", "status", "wallet", "payee got", "returned", "time"
+        );
+        let _ = writeln!(table, "{line}");
+        for story in &self.stories {
+            let units = |text: Option<&String>| {
+                text.and_then(|text| text.parse().ok()).map_or_else(String::new, |units| Units(units).to_string())
+            };
+            let invoice = story.invoice.as_ref();
+            let millis = story.durations_ms.get("story").copied().unwrap_or(0);
+            let _ = writeln!(
+                table,
+                "{:<14} {:<17} {:>10}  {:<10} {:<10} {:>10} {:>10} {:>3}.{} s {}",
+                story.name,
+                invoice.map_or("", |invoice| &invoice.number),
+                units(invoice.map(|invoice| &invoice.amount)),
+                invoice.map_or("", |invoice| &invoice.status),
+                story.wallet.as_ref().map_or("", |wallet| &wallet.status),
+                units(story.chain.as_ref().map(|chain| &chain.payee_received)),
+                units(story.chain.as_ref().map(|chain| &chain.refunded)),
+                millis / 1000,
+                millis % 1000 / 100,
+                if story.ok { "✓" } else { "✗" },
+            );
+        }
+        let _ = writeln!(table, "{line}");
+        let _ = writeln!(table, "{}", if self.ok { "all true" } else { "NOT all true" });
+        table
+    }
+}

@@ -1,0 +1,331 @@
+//! What every story needs: the API as an enterprise calls it, the chain as anyone reads it, Postgres as an auditor would.
+
+use super::customer::Customer;
+use super::report::{Chain, Check, Durations, Invoice, StoryReport, Transaction, Wallet};
+use super::{Voice, seconds};
+use crate::Error;
+use crate::stack::{Cast, Stack, TENANT};
+use alloy::providers::Provider;
+use alloy_primitives::{Address, U256};
+use serde_json::{Value, json};
+use sqlx::Row;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use store::invoices::InvoiceView;
+use terms::InvoiceTerms;
+use test_chain::contracts::balance_of;
+
+/// How long a story waits for anything. Local chains make a block a second.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) struct Scene<'a> {
+    pub(super) stack: &'a Stack,
+    pub(super) voice: Voice,
+    pub(super) customer: Customer,
+    http: reqwest::Client,
+    began: Instant,
+    durations: Durations,
+    checks: Vec<Check>,
+    /// The last status that was told.
+    told: String,
+}
+
+/// An invoice as the API gave it, with what the story needs of it.
+pub(super) struct Issued {
+    pub(super) id: String,
+    pub(super) address: Address,
+    pub(super) terms: InvoiceTerms,
+    pub(super) payee_before: U256,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn new(stack: &'a Stack, voice: Voice) -> Result<Self, Error> {
+        Ok(Self {
+            stack,
+            voice,
+            customer: Customer {
+                cast: test_chain::tools::cast_path()?,
+                rpc_url: stack.node.rpc_url(),
+                key: Cast::key(Cast::CUSTOMER),
+            },
+            http: reqwest::Client::builder()
+                .timeout(Duration::from_secs(10))
+                .build()
+                .map_err(|error| Error::Story(format!("no HTTP client: {error}")))?,
+            began: Instant::now(),
+            durations: BTreeMap::new(),
+            checks: Vec::new(),
+            told: String::new(),
+        })
+    }
+
+    pub(super) fn say(&self, text: &str) {
+        self.voice.say(&format!("  {text}"));
+    }
+
+    /// Notes how long it took from `since`, and tells.
+    pub(super) fn took(&mut self, what: &'static str, since: Instant) -> String {
+        let elapsed = since.elapsed();
+        self.durations.insert(what, u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+        match elapsed.as_millis() {
+            millis @ 0..1000 => format!("{millis} ms"),
+            _ => format!("{:.1} s", seconds(elapsed)),
+        }
+    }
+
+    /// Something that must be so at the end of the story.
+    pub(super) fn check(&mut self, what: &str, ok: bool) {
+        self.say(&format!("{} {what}", if ok { "✓" } else { "✗" }));
+        self.checks.push(Check { what: what.to_owned(), ok });
+    }
+
+    /// The specification's request: its comments removed, its date moved forward.
+    pub(super) fn electricity_bill(&self) -> Value {
+        let due = (time::OffsetDateTime::now_utc() + Duration::from_secs(31 * 24 * 60 * 60)).date();
+        json!({
+            "tenant_id": TENANT,
+            "customer_email": "jane@email.com",
+            "amount": 150,
+            "currency": "USD",
+            "description": "Electric Service - January 2025",
+            "category": "UTILITY",
+            "due_date": due.to_string(),
+            "auto_create_wallet": true,
+            "wallet_mode": "ephemeral",
+            "wallet_ttl": 86400,
+        })
+    }
+
+    /// The enterprise posts an invoice.
+    pub(super) async fn create(&mut self, request: &Value) -> Result<Issued, Error> {
+        let url = format!("{}/api/invoices/create", self.stack.api_url());
+        self.say("UtilityCo Electric sends this to POST /api/invoices/create:");
+        for line in serde_json::to_string_pretty(request).unwrap_or_default().lines() {
+            self.say(&format!("    {line}"));
+        }
+        let payee = Cast::address(Cast::ENTERPRISE);
+        let payee_before = self.balance(payee).await?;
+        let asked = Instant::now();
+        let answer = self.http.post(url).bearer_auth(&self.stack.api_key).json(request).send().await;
+        let answer = json_of(answer).await?;
+        let took = self.took("create", asked);
+        let wallet = &answer["wallet"];
+        self.say(&format!("and has its answer after {took}:"));
+        self.say(&format!(
+            "    invoice    {} for {} {}",
+            text(&answer["invoice"]["number"]),
+            text(&answer["invoice"]["amount"]),
+            text(&answer["invoice"]["currency"])
+        ));
+        self.say(&format!("    wallet     {}", text(&wallet["addresses"]["base"])));
+        self.say(&format!(
+            "    limit      {} USDC, expires in {}",
+            text(&wallet["spending_limit"]),
+            text(&wallet["countdown"])
+        ));
+        self.say(&format!("    pay link   {}", text(&answer["invoice"]["pay_url"])));
+        let wrong = |what: &str| Error::Story(format!("the API's answer has no {what}: {answer}"));
+        let address: Address =
+            wallet["addresses"]["base"].as_str().and_then(|text| text.parse().ok()).ok_or_else(|| wrong("address"))?;
+        let terms: InvoiceTerms =
+            serde_json::from_value(answer["terms"][0]["terms"].clone()).map_err(|_| wrong("terms"))?;
+        let id = answer["invoice"]["id"].as_str().ok_or_else(|| wrong("id"))?.to_owned();
+        let deployment = terms::Deployment::version_1(self.stack.chain()?.escrow);
+        self.check(
+            "the address follows from the terms alone, by hashing",
+            terms.deposit_address(&deployment) == address,
+        );
+        let (code, nonce) = self.account(address).await?;
+        self.check("no transaction was needed: there is nothing at the address yet", code.is_empty() && nonce == 0);
+        Ok(Issued { id, address, terms, payee_before })
+    }
+
+    /// The customer pays, with a wallet that is no code of ours.
+    pub(super) async fn pay(&mut self, issued: &Issued, units: u128) -> Result<(), Error> {
+        let shown = domain::money::Units(units);
+        self.say(&format!(
+            "Jane's wallet (`cast`, a process of its own) is told address, token and amount, and sends {shown} USDC"
+        ));
+        let sent = Instant::now();
+        let hash = self.customer.send(self.stack.chain()?.token, issued.address, units).await?;
+        let took = self.took("customer_transfer", sent);
+        self.say(&format!("    {hash} is in a block after {took}"));
+        Ok(())
+    }
+
+    /// Waits until the invoice is as the story needs it, telling each change on the way.
+    pub(super) async fn until(
+        &mut self,
+        issued: &Issued,
+        name: &'static str,
+        reached: impl Fn(&InvoiceView) -> bool,
+    ) -> Result<InvoiceView, Error> {
+        let since = Instant::now();
+        loop {
+            let view = self.invoice(&issued.id).await?;
+            let now = format!("invoice {}, wallet {}", view.status, view.wallet.status);
+            if now != self.told {
+                self.say(&format!("    {:>5.1} s  {now}", seconds(since.elapsed())));
+                self.told = now;
+            }
+            if reached(&view) {
+                self.took(name, since);
+                return Ok(view);
+            }
+            if since.elapsed() > PATIENCE {
+                return Err(Error::Story(format!("after {} s it is still: {}", PATIENCE.as_secs(), self.told)));
+            }
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+    }
+
+    /// The invoice, from Postgres.
+    async fn invoice(&self, id: &str) -> Result<InvoiceView, Error> {
+        let mut db = self.stack.store.begin().await?;
+        let view = store::invoices::by_id(&mut db, TENANT, id).await?;
+        view.ok_or_else(|| Error::Story(format!("Postgres has no invoice {id}")))
+    }
+
+    /// The invoice, from the API.
+    pub(super) async fn get(&self, id: &str) -> Result<Value, Error> {
+        let url = format!("{}/api/invoices/{id}", self.stack.api_url());
+        json_of(self.http.get(url).bearer_auth(&self.stack.api_key).send().await).await
+    }
+
+    pub(super) async fn balance(&self, account: Address) -> Result<U256, Error> {
+        Ok(balance_of(&self.stack.node, self.stack.chain()?.token, account).await?)
+    }
+
+    async fn account(&self, address: Address) -> Result<(alloy_primitives::Bytes, u64), Error> {
+        let node = self.stack.node.provider();
+        let failed = |error: &dyn std::fmt::Display| Error::Story(format!("the node did not answer: {error}"));
+        let code = node.get_code_at(address).await.map_err(|error| failed(&error))?;
+        Ok((code, node.get_transaction_count(address).await.map_err(|error| failed(&error))?))
+    }
+
+    /// Counts rows that belong to the invoice, table by table.
+    pub(super) async fn rows(&self, id: &str) -> Result<BTreeMap<&'static str, i64>, Error> {
+        const COUNTS: &[(&str, &str)] = &[
+            ("invoices", "SELECT count(*) FROM invoices WHERE id = $1"),
+            ("invoice_terms", "SELECT count(*) FROM invoice_terms WHERE invoice_id = $1"),
+            ("invoice_wallets", "SELECT count(*) FROM invoice_wallets WHERE invoice_id = $1"),
+            (
+                "wallet_keys",
+                "SELECT count(*) FROM wallet_keys JOIN invoice_wallets USING (wallet_id) WHERE invoice_id = $1",
+            ),
+            (
+                "wallet_lifecycle_events",
+                "SELECT count(*) FROM wallet_lifecycle_events JOIN invoice_wallets USING (wallet_id) WHERE invoice_id = $1",
+            ),
+            ("deposits", "SELECT count(*) FROM deposits JOIN invoice_terms USING (terms_hash) WHERE invoice_id = $1"),
+            (
+                "escrow_events",
+                "SELECT count(*) FROM escrow_events JOIN invoice_terms USING (terms_hash) WHERE invoice_id = $1",
+            ),
+            ("intents", "SELECT count(*) FROM intents JOIN invoice_terms USING (terms_hash) WHERE invoice_id = $1"),
+            ("blockchain_transactions", "SELECT count(*) FROM blockchain_transactions WHERE invoice_id = $1"),
+            ("payments", "SELECT count(*) FROM payments WHERE invoice_id = $1"),
+            ("outbox", "SELECT count(*) FROM outbox WHERE aggregate = $1"),
+        ];
+        let mut rows = BTreeMap::new();
+        for (table, count) in COUNTS {
+            let row = sqlx::query(*count).bind(id).fetch_one(self.stack.store.pool()).await?;
+            rows.insert(*table, row.try_get(0)?);
+        }
+        Ok(rows)
+    }
+
+    /// Reads everything back, and ends the story.
+    pub(super) async fn end(
+        mut self,
+        name: &'static str,
+        issued: &Issued,
+        view: InvoiceView,
+        refunded: U256,
+    ) -> Result<StoryReport, Error> {
+        let (code, nonce) = self.account(issued.address).await?;
+        let balance = self.balance(issued.address).await?;
+        self.check(
+            "on chain the wallet is gone: no code, nonce 0, no balance",
+            code.is_empty() && nonce == 0 && balance.is_zero(),
+        );
+        let rows = self.rows(&issued.id).await?;
+        self.check("its key is erased", rows.get("wallet_keys") == Some(&0));
+        let payee_received = self.balance(Cast::address(Cast::ENTERPRISE)).await?.saturating_sub(issued.payee_before);
+        self.took("story", self.began);
+        let lifetime = self.get(&issued.id).await?["wallet"]["lifetime"].as_str().map(str::to_owned);
+        if let Some(lifetime) = &lifetime {
+            self.say(&format!("the wallet lived {lifetime}"));
+        }
+        self.voice.say("");
+        Ok(StoryReport {
+            name: name.to_owned(),
+            ok: self.checks.iter().all(|check| check.ok),
+            error: None,
+            invoice: Some(Invoice {
+                id: view.id.clone(),
+                number: view.number.clone(),
+                status: view.status.as_str().to_owned(),
+                amount: view.amount.to_string(),
+                paid_amount: view.paid.to_string(),
+            }),
+            wallet: Some(Wallet {
+                id: view.wallet.id.clone(),
+                status: view.wallet.status.as_str().to_owned(),
+                mode: view.wallet.mode.clone(),
+                addresses: BTreeMap::from([("base".to_owned(), issued.address.to_string())]),
+                lifetime,
+            }),
+            terms: Some(issued.terms.clone()),
+            chain: Some(Chain {
+                purse_code: code.to_string(),
+                purse_nonce: nonce,
+                purse_balance: balance.to_string(),
+                payee_received: payee_received.to_string(),
+                refunded: refunded.to_string(),
+            }),
+            transactions: view
+                .transactions
+                .iter()
+                .map(|tx| Transaction {
+                    kind: tx.purpose.clone(),
+                    chain: tx.chain.clone(),
+                    hash: tx.tx_hash.clone(),
+                    status: tx.status.clone(),
+                    amount: tx.amount.clone(),
+                })
+                .collect(),
+            rows,
+            durations_ms: self.durations,
+            checks: self.checks,
+        })
+    }
+}
+
+/// A call by anyone, tried and not sent, optionally at another time: whether it would work.
+pub(super) async fn would_work(
+    scene: &Scene<'_>,
+    from: Address,
+    data: Vec<u8>,
+    at: Option<u64>,
+) -> Result<bool, Error> {
+    let call =
+        json!({"from": from, "to": scene.stack.chain()?.escrow, "data": alloy_primitives::hex::encode_prefixed(data)});
+    let params = match at {
+        Some(time) => json!([call, "latest", {}, {"time": format!("{time:#x}")}]),
+        None => json!([call, "latest"]),
+    };
+    Ok(scene.stack.node.rpc("eth_call", params).await.is_ok())
+}
+
+async fn json_of(answer: Result<reqwest::Response, reqwest::Error>) -> Result<Value, Error> {
+    let failed = |error: reqwest::Error| Error::Story(format!("the API did not answer: {error}"));
+    let answer = answer.map_err(failed)?;
+    let status = answer.status();
+    let body: Value = answer.json().await.map_err(failed)?;
+    if status.is_success() { Ok(body) } else { Err(Error::Story(format!("the API said {status}: {body}"))) }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

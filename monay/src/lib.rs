@@ -1,0 +1,10 @@
+//! What the `monay` binary is made of: configuration, the services as processes, the local networks and the demo.
+
+pub mod config;
+pub mod demo;
+pub mod error;
+pub mod services;
+pub mod setup;
+pub mod stack;
+
+pub use error::Error;

@@ -1,0 +1,115 @@
+//! `monay`: one binary for the services, the local networks and the demo.
+
+use clap::{Parser, Subcommand};
+use monay::services::{self, Service};
+use monay::{Error, config::Config, demo, setup};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// No money moves without an invoice, and the wallet that holds the money exists only for that invoice.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "Start here: `monay demo` plays the whole story on this machine."
+)]
+struct Cli {
+    /// The configuration file. Keys can also be set as MONAY__SECTION__KEY in the environment.
+    #[arg(long, short, global = true, env = "MONAY_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play the demo: an electricity bill, from invoice to destroyed wallet, on local networks.
+    Demo(demo::Args),
+    /// Start the local networks with the contracts deployed, and leave them running: Postgres, Anvil, a configuration.
+    Devnet(demo::DevnetArgs),
+    /// Serve the HTTP API and the pay page.
+    Api(ServiceArgs),
+    /// Mirror the chain into Postgres.
+    Indexer(ServiceArgs),
+    /// Carry out intents: settle, cancel, refund.
+    Keeper(ServiceArgs),
+    /// Bring the schema up to date and make the configured chain known. Safe to run again.
+    Migrate,
+    /// Set up a tenant and print a new API key for it, once.
+    Tenant(setup::TenantArgs),
+    /// Write a new key to a file that only you can read: the vault's root key, or the keeper's.
+    Keygen {
+        /// Where to.
+        file: PathBuf,
+    },
+    /// Check the configuration.
+    Config {
+        /// Print what is in force, without secrets.
+        #[arg(long)]
+        print: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct ServiceArgs {
+    /// Stop when standard input ends: for a child that must not outlive its parent.
+    #[arg(long, hide = true)]
+    with_parent: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("monay: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(run(cli));
+    // A read of standard input cannot be cancelled; nothing else is left to wait for.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Interrupted) => ExitCode::from(130),
+        Err(error) => {
+            eprintln!("monay: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Error> {
+    let load = || Config::load(cli.config.as_deref(), std::env::vars());
+    match cli.command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Devnet(args) => demo::devnet(args).await,
+        Command::Api(args) => service(Service::Api, &load()?, &args).await,
+        Command::Indexer(args) => service(Service::Indexer, &load()?, &args).await,
+        Command::Keeper(args) => service(Service::Keeper, &load()?, &args).await,
+        Command::Migrate => setup::migrate(&load()?).await,
+        Command::Tenant(args) => {
+            println!("{}", setup::tenant(&load()?, &args).await?);
+            Ok(())
+        }
+        Command::Keygen { file } => {
+            vault::RootKey::create(&file)?;
+            eprintln!("wrote a new key to {}", file.display());
+            Ok(())
+        }
+        Command::Config { print } => {
+            let config = load()?;
+            if print {
+                println!("{}", config.printed()?.trim_end());
+            } else {
+                eprintln!("the configuration is good");
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn service(service: Service, config: &Config, args: &ServiceArgs) -> Result<(), Error> {
+    services::log(config.log_format);
+    services::run(service, config, args.with_parent).await
+}

@@ -1,0 +1,118 @@
+//! The three services, each a process of its own.
+
+use crate::config::{Config, LogFormat};
+use crate::{Error, setup};
+use chain::Chain;
+use chain::evm::Evm;
+use std::future::Future;
+use std::time::Duration;
+use store::Store;
+use tracing_subscriber::EnvFilter;
+
+/// Which service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum Service {
+    /// Serves HTTP.
+    Api,
+    /// Mirrors the chain.
+    Indexer,
+    /// Carries out intents.
+    Keeper,
+}
+
+impl Service {
+    /// All of them, in the order they are started.
+    pub const ALL: [Self; 3] = [Self::Indexer, Self::Keeper, Self::Api];
+
+    /// Its name, which is also its subcommand.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Indexer => "indexer",
+            Self::Keeper => "keeper",
+        }
+    }
+}
+
+/// What a service prints, once, when it is up: the parent waits for it.
+pub const READY: &str = "ready";
+
+/// Runs a service until it is told to stop.
+pub async fn run(service: Service, config: &Config, with_parent: bool) -> Result<(), Error> {
+    let store = Store::connect(&config.database_url, config.database_connections).await?;
+    let stop = stopped(with_parent)?;
+    match service {
+        Service::Api => {
+            let file = config.vault.root_key_file.as_deref().ok_or_else(|| missing("vault.root_key_file"))?;
+            let vault = vault::Vault::new(&vault::RootKey::load(file)?);
+            let settings = api::Config {
+                listen: config.api.listen,
+                public_url: config.api.public_url.clone(),
+                chain: config.chain()?.1.id,
+            };
+            let server = api::bind(settings).await?;
+            println!("{READY} http://{}", server.address());
+            server.serve(store, vault, stop).await?;
+        }
+        Service::Indexer => {
+            let (_, settings) = config.chain()?;
+            let chain = Evm::connect(&settings.rpc_url, settings.id, None).await?;
+            println!("{READY}");
+            let poll = Duration::from_millis(config.indexer.poll_ms.max(1));
+            indexer::run(indexer::Config { poll }, store, chain, stop).await?;
+        }
+        Service::Keeper => {
+            let (_, settings) = config.chain()?;
+            let file = config.keeper.key_file.as_deref().ok_or_else(|| missing("keeper.key_file"))?;
+            let chain = Evm::connect(&settings.rpc_url, settings.id, Some(setup::read_key(file)?)).await?;
+            if chain.signer()? != settings.settler {
+                let settler = settings.settler;
+                return Err(Error::Config(format!(
+                    "the key in {} is {}, the chain's settler is {settler}: it could settle nothing",
+                    file.display(),
+                    chain.signer()?,
+                )));
+            }
+            println!("{READY}");
+            keeper::run(config.keeper(), store, chain, stop).await?;
+        }
+    }
+    Ok(())
+}
+
+fn missing(key: &str) -> Error {
+    Error::Config(format!("`{key}` is not set, and this service needs it"))
+}
+
+/// Resolves at SIGINT or SIGTERM, or, for a child that must not outlive its parent, when standard input ends.
+fn stopped(with_parent: bool) -> Result<impl Future<Output = ()> + Send + 'static, Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| signal(kind).map_err(Error::file("signal handler"));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(async move {
+        let parent_gone = async {
+            if with_parent {
+                let mut nothing = [0_u8; 1];
+                while tokio::io::AsyncReadExt::read(&mut tokio::io::stdin(), &mut nothing).await.is_ok_and(|n| n > 0) {}
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = parent_gone => {}
+        }
+    })
+}
+
+/// Sends logs to standard error. `RUST_LOG` says how much, default `info`.
+pub fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second subscriber in one process is refused; the first stays.
+    let _ = match format {
+        LogFormat::Text => builder.with_ansi(false).try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}

@@ -1,0 +1,366 @@
+//! A whole installation on this machine: Postgres, a chain with our contracts, a configuration, and the services as
+//! processes of their own. The demo, `monay devnet` and the tests all run on it.
+
+use crate::config::{ChainConfig, Config, KeeperConfig, VaultConfig};
+use crate::services::{READY, Service};
+use crate::{Error, setup};
+use alloy::signers::local::PrivateKeySigner;
+use alloy_primitives::{Address, B256};
+use domain::tier::Tier;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use store::Store;
+use test_chain::{Anvil, AnvilOptions, DEV_ACCOUNTS, Mining, Node, Postgres, PostgresOptions, Progress};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// How long a service may take to be ready.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What to start, and what is there already.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// When Anvil makes blocks.
+    pub mining: Mining,
+    /// The chain id.
+    pub chain_id: u64,
+    /// A node that already runs, instead of Anvil.
+    pub rpc_url: Option<String>,
+    /// An escrow that is already deployed.
+    pub escrow: Option<Address>,
+    /// A token that is already deployed.
+    pub token: Option<Address>,
+    /// A Postgres that already runs; a fresh database is made in it.
+    pub database_url: Option<String>,
+    /// The port of the API; 0 lets the system choose.
+    pub api_port: u16,
+    /// The program to run as service; this one unless told otherwise.
+    pub program: Option<PathBuf>,
+    /// Who is told what is being done.
+    pub progress: Progress,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            mining: Mining::Interval(Duration::from_secs(1)),
+            chain_id: 8453,
+            rpc_url: None,
+            escrow: None,
+            token: None,
+            database_url: None,
+            api_port: 0,
+            program: None,
+            progress: Progress::default(),
+        }
+    }
+}
+
+/// Who is who on the development chain. Everybody knows these keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Cast;
+
+impl Cast {
+    /// Deploys the contracts and owns the test token.
+    pub const DEPLOYER: usize = 0;
+    /// The keeper: the settler of every invoice.
+    pub const KEEPER: usize = 1;
+    /// UtilityCo Electric, the enterprise.
+    pub const ENTERPRISE: usize = 2;
+    /// Jane Smith, the customer.
+    pub const CUSTOMER: usize = 3;
+    /// The enterprise's account for unclaimed money.
+    pub const UNCLAIMED: usize = 4;
+    /// Anybody at all.
+    pub const STRANGER: usize = 5;
+
+    /// The address of one of them.
+    pub const fn address(who: usize) -> Address {
+        DEV_ACCOUNTS[who].address
+    }
+
+    /// The private key of one of them.
+    pub const fn key(who: usize) -> B256 {
+        DEV_ACCOUNTS[who].private_key
+    }
+}
+
+/// The tenant of the specification's example.
+pub const TENANT: &str = "tenant-utilityco";
+
+/// What the customer has to spend: 10,000 USDC.
+const CUSTOMER_FUNDS: u128 = 10_000_000_000;
+
+/// A running installation. Dropping it stops everything and removes its directory.
+#[derive(Debug)]
+pub struct Stack {
+    /// The chain.
+    pub node: Node,
+    /// Postgres.
+    pub store: Store,
+    /// The configuration that all services share.
+    pub config: Config,
+    /// An API key of [`TENANT`].
+    pub api_key: String,
+    services: HashMap<Service, Running>,
+    directory: Directory,
+    program: PathBuf,
+    postgres: Postgres,
+    // Last: whatever still talks to it is gone before it.
+    _anvil: Option<Anvil>,
+}
+
+/// A service as a child process.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    /// What it printed after [`READY`]: the API's address.
+    says: String,
+}
+
+/// A private directory that goes with its owner.
+#[derive(Debug)]
+struct Directory(PathBuf);
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Stack {
+    /// Starts Postgres and the chain, deploys, migrates, and sets the tenant up. No service runs yet.
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        let directory = Directory::new()?;
+        let (postgres, chain) = tokio::try_join!(postgres(&options), network(&options))?;
+        let (anvil, node) = chain;
+        options.progress.say("deploying the contracts");
+        let (escrow, token) = contracts(&options, &node).await?;
+        let config = configuration(&options, &directory.0, &postgres, &node, escrow, token).await?;
+        options.progress.say("bringing the schema up to date");
+        setup::migrate(&config).await?;
+        let tenant = setup::TenantArgs {
+            id: TENANT.to_owned(),
+            name: "UtilityCo Electric".to_owned(),
+            payee: Cast::address(Cast::ENTERPRISE),
+            unclaimed: Cast::address(Cast::UNCLAIMED),
+            unverified: false,
+        };
+        let api_key = setup::tenant(&config, &tenant).await?;
+        let text = toml::to_string_pretty(&config).map_err(|error| Error::Config(error.to_string()))?;
+        let file = directory.0.join("monay.toml");
+        std::fs::write(&file, text).map_err(Error::file(&file))?;
+        let program = match options.program {
+            Some(program) => program,
+            None => std::env::current_exe().map_err(Error::file("the running program"))?,
+        };
+        Ok(Self {
+            node,
+            store: Store::connect(&config.database_url, 4).await?,
+            config,
+            api_key,
+            services: HashMap::new(),
+            directory,
+            program,
+            postgres,
+            _anvil: anvil,
+        })
+    }
+
+    /// Starts a service and waits until it says that it is ready. `environment` is for tests that want it to fail.
+    pub async fn run(&mut self, service: Service, environment: &[(&str, &str)]) -> Result<(), Error> {
+        let log = self.log_file(service);
+        let file = std::fs::File::options().create(true).append(true).open(&log).map_err(Error::file(&log))?;
+        let failed = |why: String| Error::Service { service: service.name(), why };
+        let mut child = Command::new(&self.program)
+            .arg("--config")
+            .arg(self.config_file())
+            .args([service.name(), "--with-parent"])
+            .envs(environment.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(file)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| failed(error.to_string()))?;
+        let stdout = child.stdout.take().ok_or_else(|| failed("it has no output".into()))?;
+        let mut lines = BufReader::new(stdout).lines();
+        match tokio::time::timeout(PATIENCE, lines.next_line()).await {
+            Ok(Ok(Some(line))) if line.starts_with(READY) => {
+                let says = line.strip_prefix(READY).unwrap_or_default().trim().to_owned();
+                self.services.insert(service, Running { child, says });
+                Ok(())
+            }
+            _ => {
+                let _ = child.kill().await;
+                let log = std::fs::read_to_string(&log).unwrap_or_default();
+                Err(failed(log.lines().rev().take(3).collect::<Vec<_>>().join(" | ")))
+            }
+        }
+    }
+
+    /// Starts all services.
+    pub async fn run_all(&mut self) -> Result<(), Error> {
+        for service in Service::ALL {
+            self.run(service, &[]).await?;
+        }
+        Ok(())
+    }
+
+    /// Kills a service with SIGKILL.
+    pub async fn kill(&mut self, service: Service) {
+        if let Some(mut running) = self.services.remove(&service) {
+            let _ = running.child.kill().await;
+        }
+    }
+
+    /// Waits until a service has ended by itself, at most `patience`; how it ended. Looks and does not `wait`, because
+    /// that closes the child's standard input first, which tells it to stop.
+    pub async fn ended(&mut self, service: Service, patience: Duration) -> Option<ExitStatus> {
+        let since = Instant::now();
+        loop {
+            let status = self.services.get_mut(&service)?.child.try_wait().ok()?;
+            if status.is_some() {
+                self.services.remove(&service);
+                return status;
+            }
+            if since.elapsed() > patience {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Where the API listens.
+    pub fn api_url(&self) -> &str {
+        self.services.get(&Service::Api).map_or("", |running| running.says.as_str())
+    }
+
+    /// The configuration file that the services were started with.
+    pub fn config_file(&self) -> PathBuf {
+        self.directory.0.join("monay.toml")
+    }
+
+    /// Where a service logs to.
+    pub fn log_file(&self, service: Service) -> PathBuf {
+        self.directory.0.join(format!("{}.log", service.name()))
+    }
+
+    /// Which Postgres runs, in words.
+    pub fn postgres_source(&self) -> &str {
+        self.postgres.source()
+    }
+
+    /// The chain's settings.
+    pub fn chain(&self) -> Result<&ChainConfig, Error> {
+        Ok(self.config.chain()?.1)
+    }
+
+    /// Stops everything, in order: services first, then what they stand on.
+    pub async fn stop(mut self) {
+        for service in Service::ALL.into_iter().rev() {
+            if let Some(mut running) = self.services.remove(&service) {
+                // The service stops when its standard input ends.
+                drop(running.child.stdin.take());
+                if tokio::time::timeout(Duration::from_secs(5), running.child.wait()).await.is_err() {
+                    let _ = running.child.kill().await;
+                }
+            }
+        }
+        self.store.close().await;
+        let Self { postgres, _anvil: anvil, .. } = self;
+        if let Some(anvil) = anvil {
+            anvil.stop().await;
+        }
+        postgres.stop().await;
+    }
+}
+
+impl Directory {
+    fn new() -> Result<Self, Error> {
+        use std::os::unix::fs::DirBuilderExt;
+        let mut name = [0_u8; 8];
+        getrandom::fill(&mut name).map_err(|error| Error::Config(format!("no randomness: {error}")))?;
+        let path = std::env::temp_dir().join(format!("monay-{}", alloy_primitives::hex::encode(name)));
+        std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(Error::file(&path))?;
+        Ok(Self(path))
+    }
+}
+
+async fn postgres(options: &Options) -> Result<Postgres, Error> {
+    let settings = PostgresOptions {
+        url: options.database_url.clone(),
+        // A port, so that a person can look with any client; the socket is in a private directory.
+        port: Some(0),
+        progress: options.progress.clone(),
+        ..PostgresOptions::for_tests()
+    };
+    Ok(Postgres::start(settings).await?)
+}
+
+async fn network(options: &Options) -> Result<(Option<Anvil>, Node), Error> {
+    match &options.rpc_url {
+        Some(url) => Ok((None, Node::at(url)?)),
+        None => {
+            let settings = AnvilOptions {
+                chain_id: options.chain_id,
+                mining: options.mining,
+                progress: options.progress.clone(),
+                ..AnvilOptions::default()
+            };
+            let anvil = Anvil::start(settings).await?;
+            let node = anvil.node().clone();
+            Ok((Some(anvil), node))
+        }
+    }
+}
+
+/// Escrow and token: those that are given, else ours, freshly deployed, with money for the customer.
+async fn contracts(options: &Options, node: &Node) -> Result<(Address, Address), Error> {
+    if let (Some(escrow), Some(token)) = (options.escrow, options.token) {
+        return Ok((escrow, token));
+    }
+    let mint = [(Cast::address(Cast::CUSTOMER), CUSTOMER_FUNDS)];
+    let deployed = test_chain::contracts::deploy(node, &signer(Cast::key(Cast::DEPLOYER))?, &mint).await?;
+    // Finality first: the mirror begins at a block that cannot be taken back, and the contracts are in it.
+    node.mine(3).await?;
+    Ok((options.escrow.unwrap_or(deployed.escrow), options.token.unwrap_or(deployed.token)))
+}
+
+async fn configuration(
+    options: &Options,
+    directory: &Path,
+    postgres: &Postgres,
+    node: &Node,
+    escrow: Address,
+    token: Address,
+) -> Result<Config, Error> {
+    let key_file = directory.join("keeper.key");
+    setup::write_key(&key_file, Cast::key(Cast::KEEPER))?;
+    let root_key_file = directory.join("root.key");
+    vault::RootKey::create(&root_key_file)?;
+    let chain = ChainConfig {
+        id: options.chain_id,
+        rpc_url: node.rpc_url(),
+        escrow,
+        token,
+        settler: Cast::address(Cast::KEEPER),
+        settle_at: Tier::Seen,
+    };
+    Ok(Config {
+        database_url: postgres.fresh_database().await?,
+        database_connections: 16,
+        log_format: crate::config::LogFormat::Text,
+        api: crate::config::ApiConfig { listen: ([127, 0, 0, 1], options.api_port).into(), public_url: None },
+        keeper: KeeperConfig { key_file: Some(key_file), poll_ms: 100, resend_ms: 2_000 },
+        indexer: crate::config::IndexerConfig { poll_ms: 25 },
+        vault: VaultConfig { root_key_file: Some(root_key_file) },
+        chains: BTreeMap::from([("base".to_owned(), chain)]),
+    })
+}
+
+fn signer(key: B256) -> Result<PrivateKeySigner, Error> {
+    PrivateKeySigner::from_bytes(&key).map_err(|error| Error::Config(format!("a development key is wrong: {error}")))
+}

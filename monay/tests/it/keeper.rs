@@ -1,0 +1,305 @@
+//! What is due is done once; what is not due is not done.
+
+use crate::net::{AMOUNT, Net, TTL, Wish};
+use alloy_primitives::{Address, U256};
+use alloy_sol_types::{SolCall, sol};
+use domain::project::{GRACE_SECONDS, REFUND_WAIT_SECONDS};
+use monay::stack::Cast;
+
+sol! {
+    function pause();
+    function unpause();
+    function settle_(uint256);
+}
+
+fn words(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(kind, state)| ((*kind).to_owned(), (*state).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn an_exact_payment_reaches_the_payee_and_everything_says_so_in_its_time() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    let before = net.balance(issued.terms.payee).await;
+    net.transfer(issued.purse, AMOUNT).await;
+    net.mine().await;
+    net.index().await;
+    assert_eq!(net.statuses(&issued).await, ("pending_payment".into(), "payment_in_progress".into()));
+    assert_eq!(net.intents(&issued).await, words(&[("settle", "accepted")]));
+
+    assert!(net.keeper.execute().await.unwrap());
+    assert_eq!(net.intents(&issued).await, words(&[("settle", "broadcast")]));
+    net.mine().await;
+    net.index().await;
+    assert_eq!(net.statuses(&issued).await, ("paid".into(), "payment_complete".into()));
+    assert_eq!(net.intents(&issued).await, words(&[("settle", "seen")]));
+    net.mine().await;
+    net.index().await;
+    assert_eq!(net.statuses(&issued).await.1, "destroying", "safe, not final");
+    net.mine().await;
+    net.index().await;
+    assert_eq!(net.statuses(&issued).await, ("paid".into(), "destroyed".into()));
+    assert_eq!(net.intents(&issued).await, words(&[("settle", "final")]));
+    net.keeper.watch().await.unwrap();
+    assert_eq!(net.count("SELECT count(*) FROM attempts WHERE state = 'final'").await, 1);
+    assert!(!net.keeper.execute().await.unwrap(), "nothing is left to do");
+
+    assert_eq!(net.balance(issued.terms.payee).await - before, U256::from(AMOUNT));
+    assert_eq!(net.effects(&issued, 1).await.len(), 1);
+    assert_eq!(net.count("SELECT count(*) FROM payments WHERE status = 'completed' AND amount = 150").await, 1);
+    assert_eq!(net.count("SELECT balance::bigint FROM wallets").await, 150);
+    let history = "SELECT count(*) FROM wallet_lifecycle_events WHERE event_type IN
+        ('created', 'funded', 'payment_in_progress', 'payment_executed', 'destroying', 'destroyed')";
+    assert_eq!(net.count(history).await, 6);
+}
+
+#[tokio::test]
+async fn what_waits_together_is_settled_in_one_transaction() {
+    let net = Net::start().await;
+    let mut all = Vec::new();
+    for _ in 0..7 {
+        let issued = net.issue(Wish::default()).await;
+        net.transfer(issued.purse, AMOUNT).await;
+        all.push(issued);
+    }
+    net.mine().await;
+    net.rounds().await;
+    for issued in &all {
+        assert_eq!(net.statuses(issued).await, ("paid".into(), "destroyed".into()));
+    }
+    assert_eq!(net.count("SELECT count(*) FROM attempts").await, 1);
+    assert_eq!(net.balance(Cast::address(Cast::ENTERPRISE)).await, U256::from(7 * AMOUNT));
+}
+
+#[tokio::test]
+async fn an_overpayment_pays_the_amount_and_sends_the_rest_back() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    net.transfer(issued.purse, AMOUNT + 25).await;
+    net.mine().await;
+    net.rounds().await;
+    assert_eq!(net.statuses(&issued).await, ("overpaid".into(), "destroyed".into()));
+    assert_eq!(net.balance(issued.terms.payee).await, U256::from(AMOUNT));
+    assert_eq!(net.balance(issued.terms.refund_to).await, U256::from(25));
+}
+
+#[tokio::test]
+async fn an_underpaid_invoice_is_cancelled_at_expiry_and_every_unit_goes_back() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    net.transfer(issued.purse, AMOUNT - 1).await;
+    net.mine().await;
+    net.rounds().await;
+    assert_eq!(net.statuses(&issued).await, ("partially_paid".into(), "active".into()));
+    net.warp(issued.expires_at).await;
+    net.rounds().await;
+    assert_eq!(net.statuses(&issued).await, ("expired".into(), "destroyed".into()));
+    assert_eq!(net.intents(&issued).await, words(&[("cancel", "final"), ("refund", "final")]));
+    assert_eq!(net.balance(issued.terms.refund_to).await, U256::from(AMOUNT - 1));
+    assert_eq!(net.balance(issued.terms.payee).await, U256::ZERO);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_back_before_chain_time_says_so() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    net.transfer(issued.purse, 1).await;
+    net.mine().await;
+    net.index().await;
+    // One second before expiry, and that final.
+    net.warp(issued.expires_at - 5).await;
+    net.index().await;
+    net.keeper.coordinate().await.unwrap();
+    assert_eq!(net.intents(&issued).await, []);
+    assert_eq!(net.statuses(&issued).await.0, "partially_paid");
+    // Expired, but the last block before expiry is not final yet.
+    net.node().set_next_timestamp(issued.expires_at).await.unwrap();
+    net.mine().await;
+    net.index().await;
+    net.keeper.coordinate().await.unwrap();
+    assert_eq!((net.intents(&issued).await, net.statuses(&issued).await.0), (vec![], "expired".into()));
+}
+
+#[tokio::test]
+async fn an_unpaid_invoice_expires_without_a_transaction() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    net.warp(issued.expires_at).await;
+    net.rounds().await;
+    assert_eq!(net.statuses(&issued).await, ("expired".into(), "destroyed".into()));
+    assert_eq!(net.count("SELECT count(*) FROM attempts").await, 0);
+    assert_eq!(net.view(&issued).await.wallet.destruction_reason.as_deref(), Some("ttl_expired"));
+}
+
+#[tokio::test]
+async fn money_after_the_wallet_is_gone_goes_back() {
+    let net = Net::start().await;
+    let (paid, unpaid) = (net.issue(Wish::default()).await, net.issue(Wish::default()).await);
+    net.transfer(paid.purse, AMOUNT).await;
+    net.mine().await;
+    net.rounds().await;
+    net.warp(unpaid.expires_at).await;
+    net.rounds().await;
+    for issued in [&paid, &unpaid] {
+        assert_eq!(net.statuses(issued).await.1, "destroyed");
+        net.transfer(issued.purse, 40).await;
+    }
+    net.mine().await;
+    net.rounds().await;
+    assert_eq!(net.balance(Cast::address(Cast::UNCLAIMED)).await, U256::from(80));
+    assert_eq!(net.statuses(&paid).await, ("overpaid".into(), "destroyed".into()));
+    assert_eq!(net.statuses(&unpaid).await, ("expired".into(), "destroyed".into()));
+    assert!(net.view(&unpaid).await.exceptions.contains(&"paid_late".to_owned()));
+    assert_eq!(net.view(&unpaid).await.wallet.balance, "0");
+}
+
+#[tokio::test]
+async fn money_that_came_on_time_is_settled_although_the_keeper_was_away_until_after_expiry() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    net.transfer(issued.purse, AMOUNT).await;
+    net.mine().await;
+    net.warp(issued.expires_at + TTL).await;
+    net.rounds().await;
+    assert_eq!(net.statuses(&issued).await, ("paid".into(), "destroyed".into()));
+    assert_eq!(net.balance(issued.terms.payee).await, U256::from(AMOUNT));
+}
+
+#[tokio::test]
+async fn with_everybody_gone_until_the_terms_close_the_money_still_comes_back() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    net.transfer(issued.purse, AMOUNT).await;
+    net.mine().await;
+    net.warp(issued.expires_at + GRACE_SECONDS).await;
+    net.rounds().await;
+    assert_eq!(net.balance(issued.terms.refund_to).await, U256::from(AMOUNT));
+    assert_eq!(net.statuses(&issued).await, ("expired".into(), "destroyed".into()));
+}
+
+#[tokio::test]
+async fn where_a_refund_key_decides_nothing_is_sent_back_for_thirty_days() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish { refund_key: Some(Address::repeat_byte(5)), ..Wish::default() }).await;
+    net.transfer(issued.purse, AMOUNT + 9).await;
+    net.mine().await;
+    net.rounds().await;
+    assert_eq!(net.statuses(&issued).await, ("overpaid".into(), "destroying".into()));
+    assert!(net.view(&issued).await.exceptions.contains(&"refund_due".to_owned()));
+    let paid_at = u64::try_from(net.view(&issued).await.paid_at.unwrap().unix_timestamp()).unwrap();
+    net.warp(paid_at + REFUND_WAIT_SECONDS).await;
+    net.rounds().await;
+    assert_eq!(net.balance(issued.terms.refund_to).await, U256::from(9));
+    assert_eq!(net.statuses(&issued).await, ("overpaid".into(), "destroyed".into()));
+}
+
+#[tokio::test]
+async fn partial_payments_are_passed_on_as_they_come_where_the_terms_say_so() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish { partials: true, ..Wish::default() }).await;
+    for (part, paid) in [(50_000_000, 50_000_000), (99_999_999, 149_999_999), (1, AMOUNT)] {
+        net.transfer(issued.purse, part).await;
+        net.mine().await;
+        net.rounds().await;
+        assert_eq!(net.balance(issued.terms.payee).await, U256::from(paid));
+        assert_eq!(net.view(&issued).await.paid, paid);
+    }
+    assert_eq!(net.statuses(&issued).await, ("paid".into(), "destroyed".into()));
+    assert_eq!(net.effects(&issued, 1).await.len(), 3);
+    assert_eq!(net.count("SELECT count(*) FROM payments").await, 3);
+}
+
+#[tokio::test]
+async fn manual_settlement_waits_for_the_word_and_then_pays() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish { manual: true, ..Wish::default() }).await;
+    net.transfer(issued.purse, AMOUNT).await;
+    net.mine().await;
+    net.rounds().await;
+    assert_eq!(net.statuses(&issued).await, ("pending_payment".into(), "funded".into()));
+    let mut tx = net.stack.store.begin().await.unwrap();
+    store::invoices::request_pay(&mut tx, &issued.id).await.unwrap();
+    store::projection::refresh(&mut tx, issued.terms.hash()).await.unwrap();
+    tx.commit().await.unwrap();
+    net.rounds().await;
+    assert_eq!(net.statuses(&issued).await, ("paid".into(), "destroyed".into()));
+}
+
+/// A token that is paused: the settlement would revert, is put back with the reason, and happens when it can.
+#[tokio::test]
+async fn a_settlement_that_cannot_be_made_now_is_made_later_and_blocks_nobody() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    net.transfer(issued.purse, AMOUNT).await;
+    net.mine().await;
+    net.send(Cast::DEPLOYER, net.token(), pauseCall {}.abi_encode()).await;
+    net.mine().await;
+    net.index().await;
+    net.keeper.execute().await.unwrap();
+    assert_eq!(net.intents(&issued).await, words(&[("settle", "accepted")]));
+    assert_eq!(net.count("SELECT count(*) FROM attempts").await, 0, "no nonce is spent on what would revert");
+    assert_eq!(net.count("SELECT count(*) FROM intents WHERE tries = 1 AND last_error IS NOT NULL").await, 1);
+    net.send(Cast::DEPLOYER, net.token(), unpauseCall {}.abi_encode()).await;
+    net.mine().await;
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    net.rounds().await;
+    assert_eq!(net.statuses(&issued).await, ("paid".into(), "destroyed".into()));
+}
+
+/// `fault:K22`: a block with a settlement is taken back. The same bytes go out again under the same nonce.
+#[tokio::test]
+async fn a_reorged_settlement_is_sent_again_byte_for_byte_and_counts_once() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    net.transfer(issued.purse, AMOUNT).await;
+    net.mine().await;
+    net.node().mine(3).await.unwrap();
+    net.index().await;
+    net.keeper.execute().await.unwrap();
+    let (before, _) = net.node().block("latest").await.unwrap();
+    net.mine().await;
+    net.index().await;
+    assert_eq!(net.statuses(&issued).await.0, "paid");
+
+    net.node().rpc("anvil_rollback", serde_json::json!([1])).await.unwrap();
+    assert_eq!(net.node().block("latest").await.unwrap().0, before);
+    net.node().rpc("anvil_dropAllTransactions", serde_json::json!([])).await.unwrap();
+    net.transfer(Address::repeat_byte(1), 1).await;
+    net.node().mine(2).await.unwrap();
+    net.index().await;
+    assert_eq!(net.statuses(&issued).await.0, "pending_payment");
+    assert_eq!(net.intents(&issued).await, words(&[("settle", "broadcast")]));
+    assert!(net.view(&issued).await.exceptions.contains(&"payment_reversed".to_owned()));
+
+    net.keeper.watch().await.unwrap();
+    net.mine().await;
+    net.rounds().await;
+    assert_eq!(net.statuses(&issued).await, ("paid".into(), "destroyed".into()));
+    assert_eq!(net.count("SELECT count(*) FROM attempts").await, 1, "no second transaction was signed");
+    assert_eq!(net.effects(&issued, 1).await.len(), 1);
+    assert_eq!(net.balance(issued.terms.payee).await, U256::from(AMOUNT));
+}
+
+#[tokio::test]
+async fn two_keepers_on_one_database_do_each_thing_once() {
+    let net = Net::start().await;
+    let twin = net.keeper.clone();
+    let mut all = Vec::new();
+    for _ in 0..20 {
+        let issued = net.issue(Wish::default()).await;
+        net.transfer(issued.purse, AMOUNT).await;
+        all.push(issued);
+        if all.len() % 5 == 0 {
+            net.mine().await;
+            net.index().await;
+            let (one, two) = tokio::join!(net.keeper.execute(), twin.execute());
+            assert!(one.unwrap() || two.unwrap());
+        }
+    }
+    net.rounds().await;
+    for issued in &all {
+        assert_eq!(net.statuses(issued).await, ("paid".into(), "destroyed".into()));
+        assert_eq!(net.effects(issued, 1).await.len(), 1);
+    }
+    assert_eq!(net.violations(&all.iter().collect::<Vec<_>>()).await, [""; 0]);
+}

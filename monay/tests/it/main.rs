@@ -1,0 +1,11 @@
+//! Everything together, on real Postgres and real Anvil: the mirror, the keeper, the services as processes, the demo.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod crash;
+mod demo;
+mod indexer;
+mod keeper;
+mod keys;
+mod net;
+mod store;
