@@ -156,7 +156,7 @@ impl CreateInvoice {
             None => Settlement::Automatic,
             Some(word) => word.parse().map_err(|_| InvalidRequest::UnknownSettlement(short(word)))?,
         };
-        text("number", typed.number, 64)?;
+        text("invoice_number", typed.number, 64)?;
         text("description", typed.description, 500)?;
         text("category", typed.category, 50)?;
         if let Some(email) = typed.customer_email {

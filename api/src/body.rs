@@ -1,0 +1,181 @@
+//! Reads the JSON object a request came with, field by field, so that every complaint names the field.
+
+use crate::App;
+use crate::problem::{Code, Problem};
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use futures_util::StreamExt;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Value, error::Category};
+use std::fmt;
+use std::sync::Arc;
+
+/// The largest body that is read.
+pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// How much of a body that is too large is taken in and thrown away, so that its sender gets to read the answer.
+const DISCARD_BYTES: usize = 1024 * 1024;
+
+/// A body that says it is JSON.
+pub(crate) struct JsonBody(Vec<u8>);
+
+impl FromRequest<Arc<App>> for JsonBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Problem> {
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media_type = kind.split(';').next().unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("application/json") {
+            let detail = "Send the body as JSON, with the header `Content-Type: application/json`.";
+            return Err(Problem::new(Code::ContentTypeUnsupported, detail));
+        }
+        Ok(Self(read(request.into_body()).await?))
+    }
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, Problem> {
+    let mut chunks = body.into_data_stream();
+    let (mut bytes, mut total) = (Vec::new(), 0_usize);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Problem::new(Code::BodyUnreadable, "The body ended before it was complete."))?;
+        total = total.saturating_add(chunk.len());
+        if total > DISCARD_BYTES {
+            break;
+        }
+        if total <= MAX_BODY_BYTES {
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    if total > MAX_BODY_BYTES {
+        let detail = format!("The body is larger than {MAX_BODY_BYTES} bytes.");
+        return Err(Problem::new(Code::BodyTooLarge, detail));
+    }
+    Ok(bytes)
+}
+
+/// The fields of a JSON object, each as it was written. Taken out one by one; what is left at the end is not known here.
+pub(crate) struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'a> Fields<'a> {
+    /// Finds the fields of the object.
+    pub(crate) fn parse(body: &'a JsonBody) -> Result<Self, Problem> {
+        let mut json = serde_json::Deserializer::from_slice(&body.0);
+        let fields = json.deserialize_map(Fields(Vec::new())).and_then(|fields| json.end().map(|()| fields));
+        let fields = fields.map_err(|error| malformed(&error))?;
+        for (at, (name, _)) in fields.0.iter().enumerate() {
+            if fields.0.iter().take(at).any(|(other, _)| other == name) {
+                let name = short(name);
+                return Err(
+                    Problem::new(Code::FieldDuplicate, format!("The field '{name}' is there twice.")).field(&name)
+                );
+            }
+        }
+        Ok(fields)
+    }
+
+    /// Takes a field out; `null` is as good as not there.
+    pub(crate) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        let at = self.0.iter().position(|(field, _)| field == name)?;
+        let (_, raw) = self.0.swap_remove(at);
+        (raw.get() != "null").then_some(raw)
+    }
+
+    /// A text.
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
+        self.take(name).map(|raw| serde_json::from_str(raw.get()).map_err(|_| wrong_type(name, "a text"))).transpose()
+    }
+
+    /// A whole number that is not negative.
+    pub(crate) fn whole(&mut self, name: &'static str, what: &'static str) -> Result<Option<u64>, Problem> {
+        self.take(name).map(|raw| serde_json::from_str(raw.get()).map_err(|_| wrong_type(name, what))).transpose()
+    }
+
+    /// True or false.
+    pub(crate) fn flag(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
+        self.take(name)
+            .map(|raw| serde_json::from_str(raw.get()).map_err(|_| wrong_type(name, "true or false")))
+            .transpose()
+    }
+
+    /// An amount as it was written: the digits of a number, or the text of a string. Never a float.
+    pub(crate) fn amount(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        match raw.get().starts_with('"') {
+            true => serde_json::from_str(raw.get()).map(Some).map_err(|_| wrong_type(name, "an amount")),
+            false => Ok(Some(raw.get().to_owned())),
+        }
+    }
+
+    /// An object of the tenant's own, of at most `max` bytes as it was written.
+    pub(crate) fn object(&mut self, name: &'static str, max: usize) -> Result<Option<Value>, Problem> {
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        if raw.get().len() > max {
+            let detail = format!("{name} has {} bytes, may have {max}.", raw.get().len());
+            return Err(Problem::new(Code::MetadataTooLarge, detail).field(name));
+        }
+        let refused = |why: &str| Problem::new(Code::MetadataMalformed, format!("{name} {why}.")).field(name);
+        match serde_json::from_str(raw.get()) {
+            Ok(value @ Value::Object(_)) if has_nul(&value) => {
+                Err(refused("has a NUL character, which cannot be stored"))
+            }
+            Ok(value @ Value::Object(_)) => Ok(Some(value)),
+            Ok(_) => Err(refused("must be an object")),
+            Err(_) => Err(refused("is nested too deeply, or has a number or text that is not one")),
+        }
+    }
+
+    /// Refuses what nobody has taken.
+    pub(crate) fn finish(self) -> Result<(), Problem> {
+        let Some((name, _)) = self.0.first() else { return Ok(()) };
+        let name = short(name);
+        Err(Problem::new(Code::FieldUnknown, format!("There is no field '{name}' here.")).field(&name))
+    }
+}
+
+/// The field was needed and is not there.
+pub(crate) fn missing(name: &'static str) -> Problem {
+    Problem::new(Code::FieldMissing, format!("The field '{name}' is missing.")).field(name)
+}
+
+fn wrong_type(name: &'static str, what: &'static str) -> Problem {
+    Problem::new(Code::FieldType, format!("{name} must be {what}.")).field(name)
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    let detail = match error.classify() {
+        Category::Data => "The body must be a JSON object.".to_owned(),
+        _ => format!("The body is not JSON: {error}."),
+    };
+    Problem::new(Code::JsonMalformed, detail).with("line", error.line()).with("column", error.column())
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// The start of a name, for a message that must not grow with its input.
+fn short(name: &str) -> String {
+    name.chars().take(40).collect()
+}
+
+impl<'a> Visitor<'a> for Fields<'a> {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<Self, A::Error> {
+        while let Some(field) = map.next_entry::<String, &'a RawValue>()? {
+            self.0.push(field);
+        }
+        Ok(self)
+    }
+}

@@ -1,0 +1,156 @@
+//! Invoices and wallets by id, and the customer's word to pay.
+
+use crate::auth::Key;
+use crate::body::{self, Fields, JsonBody};
+use crate::problem::{Code, Problem};
+use crate::view::{Found, whole};
+use crate::{App, commit, observe};
+use alloy_primitives::U256;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::invoice::InvoiceStatus;
+use domain::money::{Currency, Units};
+use domain::request::InvalidRequest;
+use std::sync::Arc;
+use store::PgConnection;
+
+/// A part of the path. What cannot be one of our ids or a tenant's number is nothing that could be found.
+type Segment = Result<Path<String>, PathRejection>;
+
+pub(crate) async fn invoice(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Response, Problem> {
+    by_id(&app, &key, id).await?.answer(&app, StatusCode::OK)
+}
+
+pub(crate) async fn invoice_wallet(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Response, Problem> {
+    by_id(&app, &key, id).await?.wallet_answer()
+}
+
+pub(crate) async fn wallet(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Response, Problem> {
+    let mut tx = app.snapshot().await?;
+    let tenant_id = key.tenant(&mut tx).await?;
+    let id = segment(id).ok_or_else(no_wallet)?;
+    let view = store::invoices::by_wallet(&mut tx, &tenant_id, &id).await?.ok_or_else(no_wallet)?;
+    observe::about(&view.id);
+    Found::load(&mut tx, view).await?.wallet_answer()
+}
+
+async fn by_id(app: &App, key: &Key, id: Segment) -> Result<Found, Problem> {
+    let mut tx = app.snapshot().await?;
+    let tenant_id = key.tenant(&mut tx).await?;
+    let id = segment(id).ok_or_else(no_invoice)?;
+    find(&mut tx, &tenant_id, &id).await
+}
+
+async fn find(db: &mut PgConnection, tenant_id: &str, id: &str) -> Result<Found, Problem> {
+    let view = store::invoices::by_id(db, tenant_id, id).await?.ok_or_else(no_invoice)?;
+    observe::about(&view.id);
+    Found::load(db, view).await
+}
+
+pub(crate) fn segment(path: Segment) -> Option<String> {
+    path.ok().and_then(|Path(text)| plausible(&text).then_some(text))
+}
+
+fn plausible(id: &str) -> bool {
+    !id.is_empty() && id.len() <= 256 && !id.chars().any(char::is_control)
+}
+
+fn no_invoice() -> Problem {
+    Problem::new(Code::InvoiceNotFound, "You have no invoice with this id or number.")
+}
+
+fn no_wallet() -> Problem {
+    Problem::new(Code::WalletNotFound, "You have no wallet with this id.")
+}
+
+/// What the customer wants paid.
+struct Pay {
+    invoice_id: String,
+    wallet_id: String,
+    amount: Units,
+}
+
+impl Pay {
+    fn parse(body: &JsonBody) -> Result<Self, Problem> {
+        let mut fields = Fields::parse(body)?;
+        let invoice_id = fields.text("invoice_id")?.ok_or_else(|| body::missing("invoice_id"))?;
+        let wallet_id = fields.text("wallet_id")?.ok_or_else(|| body::missing("wallet_id"))?;
+        let amount = fields.amount("amount")?.ok_or_else(|| body::missing("amount"))?;
+        fields.finish()?;
+        // Six decimals whatever the invoice is in: what is due may have them.
+        let amount = Units::parse(&amount, Currency::Usdc).map_err(InvalidRequest::Amount)?;
+        Ok(Self { invoice_id, wallet_id, amount })
+    }
+}
+
+/// `POST /api/invoices/pay`: settles an invoice whose settlement is manual. Asked again, it says how far that has come.
+pub(crate) async fn pay(State(app): State<Arc<App>>, key: Key, body: JsonBody) -> Result<Response, Problem> {
+    let mut tx = app.begin().await?;
+    let tenant_id = key.tenant(&mut tx).await?;
+    let pay = Pay::parse(&body)?;
+    if !plausible(&pay.invoice_id) {
+        return Err(no_invoice().field("invoice_id"));
+    }
+    if !plausible(&pay.wallet_id) {
+        return Err(no_wallet().field("wallet_id"));
+    }
+    let id = find(&mut tx, &tenant_id, &pay.invoice_id).await?.view.id;
+    // Locks the invoice's row and looks at the newest facts; from here on nobody else changes it.
+    refresh(&mut tx, &tenant_id, &id).await?;
+    let found = find(&mut tx, &tenant_id, &id).await?;
+    if found.view.wallet.id != pay.wallet_id {
+        let other = store::invoices::by_wallet(&mut tx, &tenant_id, &pay.wallet_id).await?;
+        let mismatch = || Problem::new(Code::WalletMismatch, "This wallet was made for another invoice.");
+        return Err(other.map_or_else(no_wallet, |_| mismatch()).field("wallet_id"));
+    }
+    match found.view.status {
+        InvoiceStatus::Paid | InvoiceStatus::Overpaid => {
+            same_amount(pay.amount, found.view.amount)?;
+            return found.answer(&app, StatusCode::OK);
+        }
+        InvoiceStatus::Expired => return Err(Problem::new(Code::InvoiceExpired, "The invoice has expired.")),
+        InvoiceStatus::Cancelled | InvoiceStatus::Draft => {
+            return Err(Problem::new(Code::InvoiceCancelled, "The invoice is not open."));
+        }
+        InvoiceStatus::PendingPayment | InvoiceStatus::PartiallyPaid => {}
+    }
+    same_amount(pay.amount, found.due())?;
+    if found.balance()? < U256::from(found.due()) {
+        let (balance, due) = (&found.view.wallet.balance, Units(found.due()));
+        let detail = format!("The wallet holds {}, {due} is due.", whole(balance));
+        return Err(Problem::new(Code::InsufficientBalance, detail)
+            .with("balance", whole(balance))
+            .with("balance_units", balance.as_str())
+            .with("due", due.to_string())
+            .with("due_units", due.0.to_string()));
+    }
+    store::invoices::request_pay(&mut tx, &id).await?;
+    refresh(&mut tx, &tenant_id, &id).await?;
+    let found = find(&mut tx, &tenant_id, &id).await?;
+    commit(tx).await?;
+    tracing::info!(tenant = tenant_id, "payment requested");
+    found.answer(&app, StatusCode::ACCEPTED)
+}
+
+async fn refresh(db: &mut PgConnection, tenant_id: &str, id: &str) -> Result<(), Problem> {
+    let view = store::invoices::by_id(db, tenant_id, id).await?.ok_or_else(no_invoice)?;
+    for terms in &view.terms {
+        store::projection::refresh(db, terms.hash).await?;
+    }
+    Ok(())
+}
+
+fn same_amount(asked: Units, due: u128) -> Result<(), Problem> {
+    if asked.0 == due {
+        return Ok(());
+    }
+    let due = Units(due);
+    Err(Problem::new(Code::AmountMismatch, format!("{asked} was asked for, {due} is due."))
+        .field("amount")
+        .with("amount", asked.to_string())
+        .with("amount_units", asked.0.to_string())
+        .with("due", due.to_string())
+        .with("due_units", due.0.to_string()))
+}
