@@ -16,6 +16,7 @@ const check = process.argv.includes("--check");
 const contracts = {
   InvoiceEscrow: "InvoiceEscrow.sol",
   Purse: "Purse.sol",
+  SettlementGate: "SettlementGate.sol",
   TestUSDC: "TestUSDC.sol",
   TestUSDCProxy: "TestUSDC.sol",
 };

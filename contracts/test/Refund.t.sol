@@ -258,6 +258,14 @@ contract RefundTest is EscrowTest {
         if (block.timestamp >= opensAt && usdc.balanceOf(customer) == 0) escrow.refund(terms, address(usdc));
     }
 
+    function test_refund_theGreatestClosesAtDoesNotWrap() public {
+        InvoiceTerms memory terms = boundTerms();
+        terms.closesAt = type(uint64).max;
+        send(terms, AMOUNT);
+        expectNotRefundable(terms, uint256(type(uint64).max) + KEY_DECIDES_FOR);
+        escrow.refund(terms, address(usdc));
+    }
+
     /// @dev The same token at two addresses: nobody takes what is kept for the payee out through the other door.
     function test_refund_twoDoorsCannotEmptyAnOpenInvoice() public {
         TwoDoors books = new TwoDoors();

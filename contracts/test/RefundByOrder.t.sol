@@ -194,6 +194,18 @@ contract RefundByOrderTest is EscrowTest {
         escrow.refundByOrder(terms, order, otherContract);
     }
 
+    /// @dev The same terms, their money on two chains: one order moves it on one of them.
+    function test_E8_orderOfThisChainIsWorthlessOnAnother() public {
+        InvoiceTerms memory terms = cancelled(AMOUNT);
+        RefundOrder memory order = orderFor(terms, address(usdc), elsewhere);
+        bytes memory signature = sign("refundKey", digestOf(order));
+        vm.chainId(10);
+        vm.expectRevert();
+        escrow.refundByOrder(terms, order, signature);
+        vm.chainId(BASE);
+        escrow.refundByOrder(terms, order, signature);
+    }
+
     function test_E8_highSReverts() public {
         InvoiceTerms memory terms = cancelled(AMOUNT);
         RefundOrder memory order = orderFor(terms, address(usdc), elsewhere);

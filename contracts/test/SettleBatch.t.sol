@@ -5,6 +5,7 @@ import {IInvoiceEscrow, InvoiceTerms} from "../src/interfaces/IInvoiceEscrow.sol
 import {InvoiceEscrow} from "../src/InvoiceEscrow.sol";
 import {EscrowTest} from "./base/EscrowTest.sol";
 import {Vm} from "./base/Vm.sol";
+import {PlainToken} from "./tokens/PlainToken.sol";
 import {OddAnswers} from "./tokens/HostileTokens.sol";
 
 contract SettleBatchTest is EscrowTest {
@@ -147,6 +148,54 @@ contract SettleBatchTest is EscrowTest {
         assertEq(bytes32(bytes4(reason)), bytes32(IInvoiceEscrow.InsufficientGas.selector), "reason");
     }
 
+    /// @dev With `gasPerItem` just enough for the item, and ever more gas for the transaction: the batch reverts as a
+    /// whole until the item settles. There is no amount of gas between with which the item fails and the batch does not.
+    /// (A dear token, for with a cheap one the 1/64 that is left would not even do for the event.)
+    function test_E9_anItemGetsAllItsGasOrTheBatchReverts() public {
+        Dear token = new Dear();
+        InvoiceTerms[] memory batch = new InvoiceTerms[](1);
+        batch[0] = exactTerms();
+        batch[0].token = address(token);
+        token.mint(purseOf(batch[0]), AMOUNT);
+        // What the item needs, to the last unit.
+        uint256 needed = 100_000;
+        for (uint256 step = 1 << 20; step > 0; step /= 2) {
+            if (!wouldSettle(batch, 5_000_000, needed + step)) needed += step;
+        }
+        needed += 1;
+        assertGe(needed, 600_000, "the token is not dear");
+        uint256 settled;
+        for (uint256 gas = needed; gas < needed + 60_000; gas += 211) {
+            try this.tryBatch(batch, gas, needed) {}
+            catch (bytes memory reason) {
+                assertTrue(bytes4(reason) != NeverSettled.selector, "a good item failed for lack of gas");
+                if (bytes4(reason) == Settled.selector) ++settled;
+            }
+        }
+        assertGe(settled, 1, "with enough gas it settles");
+    }
+
+    error Settled();
+    error NeverSettled();
+    error Refused();
+
+    function wouldSettle(InvoiceTerms[] memory batch, uint256 gas, uint256 gasPerItem) private returns (bool) {
+        try this.tryBatch(batch, gas, gasPerItem) {}
+        catch (bytes memory reason) {
+            return bytes4(reason) == Settled.selector;
+        }
+        return false;
+    }
+
+    /// @dev Always reverts, so that nothing stays; says how it went.
+    function tryBatch(InvoiceTerms[] calldata batch, uint256 gas, uint256 gasPerItem) external {
+        (bool done,) = address(escrow).call{gas: gas}(abi.encodeCall(escrow.settleBatch, (batch, gasPerItem)));
+        if (!done) revert Refused();
+        (, uint8 status,) = escrow.stateOf(hashOf(batch[0]));
+        if (status == 1) revert Settled();
+        revert NeverSettled();
+    }
+
     function test_settleBatch_tooLittleGasPerItemFailsItemsButLosesNothing() public {
         InvoiceTerms[] memory batch = funded(2);
         escrow.settleBatch(batch, 60_000);
@@ -165,5 +214,18 @@ contract SettleBatchTest is EscrowTest {
         (bool done, bytes memory reason) = address(escrow).call(data);
         assertTrue(!done, "settled");
         assertEq(bytes32(bytes4(reason)), bytes32(IInvoiceEscrow.MalformedTerms.selector), "reason");
+    }
+}
+
+/// @notice A token whose transfers cost as much as a poor design can make them.
+contract Dear is PlainToken(18) {
+    mapping(uint256 i => uint256) private _ballast;
+
+    function _update(address from, address to, uint256 amount) internal override {
+        super._update(from, to, amount);
+        if (from == address(0)) return;
+        for (uint256 i = 0; i < 30; ++i) {
+            _ballast[uint256(keccak256(abi.encode(from, i)))] = amount;
+        }
     }
 }

@@ -2,11 +2,11 @@
 pragma solidity 0.8.37;
 
 /// @title Calls to tokens that may be anything
-/// @notice A transfer counts as done when the call did not revert and returned nothing (and there is code), or a first
+/// @notice A transfer (or approval) counts as done when the call did not revert and returned nothing (and there is code), or a first
 /// word that is exactly 1, whatever follows it.
 /// @dev A token may answer with megabytes to burn the caller's gas on copying: never more than 256 bytes are copied.
 library Tokens {
-    /// @notice The token did not do the transfer.
+    /// @notice The token did not do the transfer, or the approval.
     /// @param reason The first 256 bytes of what it answered.
     error TransferFailed(address token, bytes reason);
 
@@ -26,6 +26,12 @@ library Tokens {
     function transferFrom(address token, address from, address to, uint256 amount) internal {
         // transferFrom(address,address,uint256)
         _mustSucceed({token: token, data: abi.encodeWithSelector(0x23b872dd, from, to, amount)});
+    }
+
+    /// @notice Lets `spender` take `amount` base units of `token` from this contract.
+    function approve(address token, address spender, uint256 amount) internal {
+        // approve(address,uint256)
+        _mustSucceed({token: token, data: abi.encodeWithSelector(0x095ea7b3, spender, amount)});
     }
 
     /// @notice What `account` has of `token`, base units.

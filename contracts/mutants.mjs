@@ -1,0 +1,122 @@
+#!/usr/bin/env node
+// Breaks the contracts on purpose, one rule at a time, and sees that the test named for it notices. A mutant that
+// survives is a rule without a test. Usage: mutants.mjs [PART OF A NAME]
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ESCROW = "src/InvoiceEscrow.sol";
+const TERMS = "src/libraries/Terms.sol";
+const TOKENS = "src/libraries/Tokens.sol";
+const PURSE = "src/Purse.sol";
+const GATE = "src/SettlementGate.sol";
+
+// [what is broken, file, the code, what it becomes, test file, the test that must fail]
+const mutants = [
+  // Bugs that real peers had.
+  ["surplus to the payee", ESCROW, "if (available >= due) return due;", "if (available >= due) return available;", "Settle", "test_X3_excessStaysForRefund"],
+  ["surplus to the caller", ESCROW, "to: terms.payee, amount: amount, beneficiary: terms.refundTo", "to: terms.payee, amount: amount, beneficiary: msg.sender", "Settle", "test_settle_cannotBeBlockedByNativeCoinAtThePurse"],
+  ["payment without adding up", ESCROW, "state.paid += uint128(amount);", "state.paid = uint128(amount);", "Settle", "test_settle_partialsArePassedOnUntilTheAmount"],
+  ["due is not less what was paid", ESCROW, "uint256 due = terms.amount - state.paid;", "uint256 due = terms.amount;", "Settle", "testFuzz_X2_partialsNeverExceedTheAmount"],
+  ["collision: the purse runs twice in a transaction", ESCROW, "if (ran) revert AlreadyRan(purse);", "", "Settle", "test_settle_samePurseTwiceInOneTransactionReverts"],
+  ["cancel that writes another's state: settler is not bound", TERMS, "termsHash := keccak256(start, 0x180)", "let settler_ := mload(add(terms, 0x120)) mstore(add(terms, 0x120), 0) termsHash := keccak256(start, 0x180) mstore(add(terms, 0x120), settler_)", "Cancel", "testFuzz_T1_cancelOfForgedTermsLeavesTheRealOnesAlone"],
+  ["the last field is not bound", TERMS, "termsHash := keccak256(start, 0x180)", "termsHash := keccak256(start, 0x160)", "Terms", "testFuzz_X5_everyBitBindsTheAddress"],
+  ["bits above a field make a second hash", TERMS, "if (excess != 0) revert IInvoiceEscrow.MalformedTerms();", "", "Terms", "testFuzz_terms_bitsAboveAFieldAreRefused"],
+
+  // Who.
+  ["anyone settles for a bound settler", ESCROW, "if (settler != address(0) && caller != settler) revert NotSettler(caller, settler);", "", "Settle", "test_settle_boundSettlerOnly"],
+  ["a batch is authorised as the escrow itself", ESCROW, "_settle({given: terms, caller: caller});", "_settle({given: terms, caller: msg.sender});", "SettleBatch", "test_settleBatch_authorisesTheCallerOfTheBatchNotTheEscrowItself"],
+  ["anyone runs an item as any caller", ESCROW, "if (msg.sender != address(this)) revert NotSelf(msg.sender);", "", "SettleBatch", "test_settleBatch_itemsAreForTheEscrowItself"],
+  ["anyone cancels", ESCROW, "if (msg.sender != invoice.payee && msg.sender != invoice.settler) {", "if (msg.sender == address(0)) {", "Cancel", "test_cancel_byAnyoneElseReverts"],
+  ["the payee pays himself", ESCROW, "if (msg.sender == invoice.payee) revert PayerIsPayee(msg.sender);", "", "Pay", "test_pay_byThePayeeReverts"],
+  ["pay takes from refundTo", ESCROW, "from: msg.sender, to: invoice.payee", "from: invoice.refundTo, to: invoice.payee", "Pay", "test_pay_pullsFromTheCallerToThePayee"],
+  ["anyone gets the order", ESCROW, "if (_word(msg.sender) != _running) revert NotRunning(msg.sender);", "", "Purse", "test_order_isForTheRunningPurseOnly"],
+
+  // When.
+  ["settle at closesAt", ESCROW, "if (block.timestamp >= terms.closesAt) revert Closed", "if (block.timestamp > terms.closesAt) revert Closed", "Settle", "test_X7_settleAtClosesAtReverts"],
+  ["settle a second early no more", ESCROW, "if (block.timestamp >= terms.closesAt) revert Closed", "if (block.timestamp + 1 >= terms.closesAt) revert Closed", "Settle", "test_X7_settleOneSecondBeforeClosesAt"],
+  ["settle after the end", ESCROW, "if (state.status != STATUS_OPEN) revert NotOpen(termsHash, state.status);", "", "Settle", "test_X10_settleAfterCancelReverts"],
+  ["refund of an open invoice", ESCROW, "uint256 opensAt = kept && token == terms.token ? terms.closesAt : 0;", "uint256 opensAt = 0;", "Refund", "test_X7_refundOfTheInvoiceTokenBeforeClosesAtReverts"],
+  ["refund only a second later", ESCROW, "if (block.timestamp < opensAt) revert NotRefundable", "if (block.timestamp <= opensAt) revert NotRefundable", "Refund", "test_refund_whereTheKeyDecidesWaitsThirtyDaysFromClosesAt"],
+  ["the key does not decide", ESCROW, "opensAt = end + KEY_DECIDES_FOR;", "opensAt = end;", "Refund", "test_refund_whereTheKeyDecidesWaitsThirtyDaysFromClosesAt"],
+  ["the key waits itself", ESCROW, "if (kind == KIND_REFUND && terms.refundKey", "if (terms.refundKey", "RefundByOrder", "test_refundByOrder_sendsEverythingWhereTheKeySays"],
+  ["the wait runs from closesAt always", ESCROW, "uint256 end = state.status == STATUS_OPEN ? terms.closesAt : state.since;", "uint256 end = terms.closesAt;", "Refund", "test_refund_whereTheKeyDecidesWaitsThirtyDaysFromTheEnd"],
+  ["native coin waits, too", ESCROW, "terms.refundKey != address(0) && token != address(0)", "terms.refundKey != address(0)", "Refund", "test_refund_ofNativeCoinAnyTime"],
+  ["the wait wraps round", ESCROW, "opensAt = end + KEY_DECIDES_FOR;", "unchecked { opensAt = uint64(end) + uint64(KEY_DECIDES_FOR); }", "Refund", "test_refund_theGreatestClosesAtDoesNotWrap"],
+  ["an order holds for ever", ESCROW, "if (block.timestamp > order_.deadline) revert OrderExpired(order_.deadline, block.timestamp);", "", "RefundByOrder", "test_refundByOrder_deadlineIncluded"],
+
+  // Orders.
+  ["an order is used again", ESCROW, "_used[digest] = true;", "", "RefundByOrder", "test_refundByOrder_onceEach"],
+  ["an order for all chains", ESCROW, 'keccak256("1"), block.chainid, address(this)', 'keccak256("1"), uint256(8453), address(this)', "RefundByOrder", "test_E8_orderOfThisChainIsWorthlessOnAnother"],
+  ["an order for all escrows", ESCROW, 'keccak256("1"), block.chainid, address(this)', 'keccak256("1"), block.chainid, address(0)', "RefundByOrder", "test_refundByOrder_sendsEverythingWhereTheKeySays"],
+  ["an order for all invoices", ESCROW, "if (order_.termsHash != termsHash) revert OrderForOtherTerms(order_.termsHash, termsHash);", "", "RefundByOrder", "test_refundByOrder_ofOtherTermsReverts"],
+  ["the key zero gives orders", ESCROW, "if (refundKey == address(0)) revert NoRefundKey(termsHash);", "", "RefundByOrder", "test_refundByOrder_whereThereIsNoKeyReverts"],
+  ["an order to the purse", ESCROW, " || to == _purseOf(termsHash)) {", ") {", "RefundByOrder", "test_refundByOrder_toForbiddenAddressesReverts"],
+  ["coin beside an order's token goes along", ESCROW, "beneficiary: token == address(0) ? to : terms.refundTo", "beneficiary: to", "RefundByOrder", "test_refundByOrder_ofATokenSendsNativeCoinToRefundTo"],
+  ["coin of an order stays with refundTo", ESCROW, "beneficiary: token == address(0) ? to : terms.refundTo", "beneficiary: terms.refundTo", "RefundByOrder", "test_refundByOrder_ofNativeCoinGoesToOrderTo"],
+
+  // How.
+  ["no lock", ESCROW, "if (_busy != 0) revert Reentered();", "", "Purse", "test_E5_everyVerbIsShutWhileOneIsAtWork"],
+  ["items get what gas there is", ESCROW, "if (gasleft() < gasNeeded) revert InsufficientGas(gasleft(), gasNeeded);", "", "SettleBatch", "test_E9_gasThatCannotBeGivenReverts"],
+  ["1/64 is forgotten", ESCROW, "uint256 gasNeeded = gasPerItem + gasPerItem / 63 + GAS_TO_CALL_ITEM;", "uint256 gasNeeded = gasPerItem;", "SettleBatch", "test_E9_anItemGetsAllItsGasOrTheBatchReverts"],
+  ["two doors", ESCROW, "if (balanceAfter < balanceBefore) revert InvoiceTokenMoved(termsHash, balanceBefore, balanceAfter);", "", "Refund", "test_refund_twoDoorsCannotEmptyAnOpenInvoice"],
+  ["two doors of a paid invoice are shut", ESCROW, "bool kept = state.status == STATUS_OPEN && ", "bool kept = ", "Refund", "test_refund_twoDoorsCannotEmptyAnOpenInvoice"],
+  ["invalid terms lock money up", ESCROW, "\n            && terms.brokenRule(purse) == Terms.Rule.None;", ";", "Refund", "testFuzz_T4_invalidTermsGiveBackAtOnce"],
+  ["refund asks for valid terms", ESCROW, "        address refundTo = terms.refundTo;\n        if (refundTo == address(0)", "        terms.mustBeValid(address(0));\n        address refundTo = terms.refundTo;\n        if (refundTo == address(0)", "Refund", "test_T4_refundOnTheWrongChainAnyTimeOfAnyToken"],
+  ["partials always", TERMS, "return terms.flags & FLAG_PARTIALS != 0;", "return true;", "Settle", "test_settle_exactTakesAllOrNothing"],
+  ["any chain", TERMS, "if (terms.chain != block.chainid) return Rule.Chain;", "", "Settle", "test_settle_onAnotherChainReverts"],
+  ["400 days are no limit", TERMS, " || terms.closesAt > block.timestamp + MAX_LIFETIME) return", ") return", "Terms", "test_terms_closesAt"],
+  ["payee may be the settler", TERMS, " || payee == terms.settler", "", "Terms", "test_terms_payee"],
+  ["false is taken for true", TOKENS, "size >= 32 && answer == 1", "true", "Purse", "test_purse_refusesAnythingElse"],
+  ["answers are copied whole", TOKENS, "LONGEST_REASON = 256", "LONGEST_REASON = 1 << 40", "Purse", "test_purse_refusesAnythingElse"],
+  ["the purse burns coin", PURSE, "address(this).balance == 0 ? msg.sender : beneficiary", "address(this)", "Settle", "test_settle_cannotBeBlockedByNativeCoinAtThePurse"],
+  ["the purse stays", PURSE, "selfdestruct(payable(address(this).balance == 0 ? msg.sender : beneficiary));", "", "Settle", "test_settle_givesThePayeeExactlyTheAmountAndLeavesNoTrace"],
+
+  // The gate.
+  ["any clearer", GATE, "if (!hasRole[Role.Clearer][signer] || signer == address(0)) revert NotInRole(signer, Role.Clearer);", "", "SettlementGate", "test_gate_payFromWithoutAClearanceReverts"],
+  ["a clearance is used again", GATE, "clearanceUsed[digest] = true;", "", "SettlementGate", "test_gate_aClearanceIsForOnePayerOneInvoiceAndOnce"],
+  ["a clearance for any payer", GATE, "termsHash, msg.sender, clearance.amount, validUntil", "termsHash, address(0), clearance.amount, validUntil", "SettlementGate", "test_gate_payFromWithAClearance"],
+  ["cancels without limit", GATE, "if (paidOffAt > latest) {", "if (paidOffAt > type(uint256).max - 1) {", "SettlementGate", "test_gate_cancelsAreLimited"],
+  ["the gate pays from its own", GATE, "if (balanceAfter != balanceBefore) revert GateBalanceChanged(token, balanceBefore, balanceAfter);", "", "SettlementGate", "test_T3_gateNeverPaysFromWhatLiesThere"],
+  ["authorizations beyond the expiry", GATE, "if (authorization.validBefore > latest) revert AuthorizationTooLong(authorization.validBefore, latest);", "", "SettlementGate", "test_gate_fundAndSettleTakesNoAuthorizationBeyondTheShownExpiry"],
+  ["a front-runner stops the gate", GATE, "if (!token.authorizationState(authorization.from, authorization.nonce)) {", "{", "SettlementGate", "test_gate_fundAndSettleGoesOnAfterAFrontRunner"],
+];
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = dirname(here);
+const platform = { linux: "linux-amd64", darwin: "darwin-arm64", win32: "win32-amd64" }[process.platform];
+const installed = join(root, "node_modules", "@foundry-rs", `forge-${platform}`, "bin", "forge");
+const forge = existsSync(installed) ? installed : "forge";
+
+const work = mkdtempSync(join(tmpdir(), "monay-mutants-"));
+process.on("exit", () => rmSync(work, { recursive: true, force: true }));
+process.on("SIGINT", () => process.exit(130));
+for (const name of ["node_modules", "scripts", "crates"]) symlinkSync(join(root, name), join(work, name));
+
+let survived = 0;
+const wanted = process.argv[2] ?? "";
+for (const [what, file, from, to, testFile, test] of mutants) {
+  if (!what.includes(wanted)) continue;
+  const copy = join(work, "contracts");
+  rmSync(copy, { recursive: true, force: true });
+  mkdirSync(join(copy, "test"), { recursive: true });
+  for (const part of ["src", "foundry.toml", "artifacts", "lib", "test/base", "test/tokens", `test/${testFile}.t.sol`]) {
+    cpSync(join(here, part), join(copy, part), { recursive: true, verbatimSymlinks: true });
+  }
+  const source = readFileSync(join(copy, file), "utf8");
+  if (source.split(from).length !== 2) {
+    console.log(`STALE     ${what}: its code is not exactly once in ${file}`);
+    survived += 1;
+    continue;
+  }
+  writeFileSync(join(copy, file), source.replace(from, () => to));
+  const result = spawnSync(forge, ["test", "--match-test", `^${test}\\(`], { cwd: copy, encoding: "utf8" });
+  const killed = result.stdout.includes("[FAIL") && result.stdout.includes(test);
+  if (!killed) survived += 1;
+  console.log(`${killed ? "killed   " : "SURVIVED "} ${what}  (${test})`);
+  if (!killed && !result.stdout.includes("[PASS]")) console.log(result.stdout.slice(-1500), result.stderr.slice(-1500));
+}
+console.log(survived === 0 ? "every mutant was killed" : `${survived} mutants were not killed`);
+process.exit(survived === 0 ? 0 : 1);
