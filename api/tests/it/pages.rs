@@ -1,6 +1,6 @@
 //! What a browser is shown: hostile texts stay texts, nothing is loaded, and every error code has its page.
 
-use crate::service::{Reply, Service};
+use crate::service::{Reply, Service, logs};
 use base64::Engine;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -60,6 +60,8 @@ async fn pay_links() {
     let reply = service.call("GET", path).send().await;
     assert_eq!(reply.status, 200);
     is_a_safe_page(&reply);
+    let token = path.strip_prefix("/pay/").unwrap();
+    assert!(logs().contains("/pay/{token}") && !logs().contains(token), "who has the link may see the invoice");
     let page = reply.text();
     for words in [
         "<title>1234.50 USDC to UtilityCo Electric</title>",

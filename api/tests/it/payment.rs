@@ -1,7 +1,7 @@
 //! An invoice's way through its states, as the API tells it: the chain's part is put into the mirror.
 
 use crate::chain::{Chain, OnChain};
-use crate::service::{Service, now};
+use crate::service::{CHAIN, Service, now};
 use alloy_primitives::{Address, U256};
 use serde_json::{Value, json};
 
@@ -214,4 +214,19 @@ async fn called_off_and_foreign_tokens() {
     assert_eq!(service.invoice(&created).await["invoice"]["status"], "cancelled");
     service.pay(&created, json!(150)).await.problem(409, "invoice_cancelled");
     says(&service.pay_page(&created).await, &["This invoice was cancelled"]);
+}
+
+#[tokio::test]
+async fn a_block_that_is_being_written_holds_nobody_up() {
+    let service = Service::start().await;
+    let mut chain = Chain::of(&service);
+    let created = service.create(json!({"settlement": "manual"})).await;
+    chain.mine(&[OnChain::of(&created).deposit(0, DUE)]).await;
+
+    // As the indexer does it, for as long as it takes to write a block.
+    let mut block = service.store.begin().await.unwrap();
+    store::chain::lock(&mut block, CHAIN, chain.tip.hash).await.unwrap();
+    service.create(json!({})).await;
+    assert_eq!(service.pay(&created, json!(150)).await.status, 202);
+    block.commit().await.unwrap();
 }
