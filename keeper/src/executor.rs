@@ -2,16 +2,13 @@
 
 use crate::fault::{self, Bug, Point};
 use crate::{Error, Keeper, MAX_TRIES};
-use alloy_primitives::{Address, B256};
-use chain::{Action, Chain, Fees, GAS_PER_ITEM, MAX_BATCH, Sent, Signed, Simulated};
+use alloy_primitives::B256;
+use chain::{Action, Chain, Contracts, Fees, MAX_BATCH, Sent, Signed, Simulated, batch_gas};
 use domain::intent::{AttemptState, IntentKind};
 use futures_util::future::try_join_all;
 use store::Tx;
-use store::attempts::{Claimed, NewAttempt};
+use store::attempts::{Claimed, NewAttempt, Payload};
 use tracing::{info, warn};
-
-/// What a batch costs beside its items: the transaction itself, calldata and the outer frame.
-const BATCH_OVERHEAD_GAS: u64 = 200_000;
 
 /// An action with the intents it carries out and the gas it may use.
 struct Planned {
@@ -25,16 +22,17 @@ impl<C: Chain> Keeper<C> {
     /// the next batch.
     pub async fn execute(&self) -> Result<bool, Error> {
         let mut tx = self.store.begin().await?;
-        let claimed = store::attempts::claim(&mut tx, self.chain.id(), MAX_BATCH).await?;
+        let claimed = store::attempts::claim(&mut tx, self.chain.id(), self.config.duty.kinds(), MAX_BATCH).await?;
         if claimed.is_empty() {
             return Ok(false);
         }
-        let escrow = store::chain::get(&mut tx, self.chain.id()).await?.deployed.escrow;
-        let planned = self.plan(&mut tx, escrow, claimed).await?;
+        let deployed = store::chain::get(&mut tx, self.chain.id()).await?.deployed;
+        let contracts = Contracts { escrow: deployed.escrow, gate: deployed.settler };
+        let planned = self.plan(&mut tx, contracts, claimed).await?;
         let fees = self.chain.fees().await?;
         let mut signed = Vec::with_capacity(planned.len());
         for plan in &planned {
-            signed.push(self.sign(&mut tx, escrow, plan, fees).await?);
+            signed.push(self.sign(&mut tx, contracts, plan, fees).await?);
         }
         if fault::seeded(Bug::SendBeforeCommit) {
             for (id, bytes) in &signed {
@@ -52,45 +50,46 @@ impl<C: Chain> Keeper<C> {
 
     /// Simulates each intent and groups those that would work. One that would not is put back with the reason: the
     /// facts may have moved on (somebody else settled, a block was taken back), or will (a paused token).
-    async fn plan(&self, tx: &mut Tx, escrow: Address, claimed: Vec<Claimed>) -> Result<Vec<Planned>, Error> {
+    async fn plan(&self, tx: &mut Tx, contracts: Contracts, claimed: Vec<Claimed>) -> Result<Vec<Planned>, Error> {
         let simulated = claimed.into_iter().map(|intent| async move {
-            let action = action(&intent);
-            Ok::<_, Error>((intent, self.chain.simulate(escrow, &action).await?, action))
+            let action = action(&intent)?;
+            Ok::<_, Error>((intent, self.chain.simulate(contracts, &action).await?, action))
         });
-        let (mut settles, mut planned) = (Vec::new(), Vec::new());
+        let mut batch = Planned { action: Action::Settle(Vec::new()), intents: Vec::new(), gas_limit: 0 };
+        let mut planned = Vec::new();
         for (intent, simulated, action) in try_join_all(simulated).await? {
-            match (simulated, action) {
-                (Simulated::Reverts(words), _) => {
+            match (simulated, action, &mut batch.action) {
+                (Simulated::Reverts(words), ..) => {
                     warn!(intent = %intent.id, kind = %intent.kind, words, "would revert; put back");
                     store::attempts::put_back(tx, intent.id, &words, MAX_TRIES).await?;
                 }
-                (Simulated::Works(gas), Action::Settle(_)) => settles.push((intent, gas)),
-                (Simulated::Works(gas), action) => {
-                    planned.push(Planned { action, intents: vec![intent.id], gas_limit: with_margin(gas) });
+                (Simulated::Works(_), Action::Settle(one), Action::Settle(all)) => {
+                    all.extend(one);
+                    batch.intents.push(intent.id);
+                }
+                (Simulated::Works(gas_limit), action, _) => {
+                    planned.push(Planned { action, intents: vec![intent.id], gas_limit });
                 }
             }
         }
-        match settles.as_slice() {
-            [] => {}
-            [(intent, gas)] => planned.push(Planned {
-                action: Action::Settle(vec![intent.terms.clone()]),
-                intents: vec![intent.id],
-                gas_limit: with_margin(*gas),
-            }),
-            batch => planned.push(Planned {
-                action: Action::Settle(batch.iter().map(|(intent, _)| intent.terms.clone()).collect()),
-                intents: batch.iter().map(|(intent, _)| intent.id).collect(),
-                gas_limit: batch_gas(batch.len()),
-            }),
+        if !batch.intents.is_empty() {
+            batch.gas_limit = batch_gas(batch.intents.len());
+            planned.push(batch);
         }
         Ok(planned)
     }
 
     /// Takes a nonce, signs and stores, all in the caller's transaction.
-    async fn sign(&self, tx: &mut Tx, escrow: Address, plan: &Planned, fees: Fees) -> Result<(i64, Signed), Error> {
+    async fn sign(
+        &self,
+        tx: &mut Tx,
+        contracts: Contracts,
+        plan: &Planned,
+        fees: Fees,
+    ) -> Result<(i64, Signed), Error> {
         let signer = self.chain.signer()?;
         let nonce = store::attempts::take_nonce(tx, self.chain.id(), signer).await?;
-        let signed = self.chain.sign(escrow, &plan.action, nonce, plan.gas_limit, fees)?;
+        let signed = self.chain.sign(contracts, &plan.action, nonce, plan.gas_limit, fees)?;
         let attempt = NewAttempt {
             chain: self.chain.id(),
             signer,
@@ -128,21 +127,16 @@ impl<C: Chain> Keeper<C> {
     }
 }
 
-fn action(intent: &Claimed) -> Action {
-    match intent.kind {
-        IntentKind::Settle => Action::Settle(vec![intent.terms.clone()]),
-        IntentKind::Cancel => Action::Cancel(intent.terms.clone()),
-        IntentKind::Refund => Action::Refund(intent.terms.clone(), intent.token),
-    }
-}
-
-/// A fifth more than simulated: state may have changed a little by the time the transaction is mined.
-const fn with_margin(gas: u64) -> u64 {
-    gas + gas / 5
-}
-
-/// Enough that every item can be given its gas: a call passes on at most 63/64 of what is left.
-fn batch_gas(items: usize) -> u64 {
-    let items = u64::try_from(items).unwrap_or(u64::from(MAX_BATCH));
-    items * (GAS_PER_ITEM + GAS_PER_ITEM / 32 + 20_000) + BATCH_OVERHEAD_GAS
+fn action(intent: &Claimed) -> Result<Action, Error> {
+    let terms = intent.terms.clone();
+    Ok(match (intent.kind, intent.payload.clone()) {
+        (IntentKind::Settle, _) => Action::Settle(vec![terms]),
+        (IntentKind::Cancel, _) => Action::Cancel(terms),
+        (IntentKind::Refund, _) => Action::Refund(terms, intent.token),
+        (IntentKind::RefundByOrder, Payload::Order(order, signature)) => Action::RefundByOrder(terms, order, signature),
+        (IntentKind::Fund, Payload::Authorization(authorization)) => Action::Fund(terms, authorization),
+        (kind, _) => {
+            return Err(store::Error::Corrupt(format!("{kind} intent {} without its payload", intent.id)).into());
+        }
+    })
 }

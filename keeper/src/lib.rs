@@ -1,5 +1,6 @@
 //! Carries out intents.
 //!
+//! Two duties, each with a key and a process of its own, because no one key may both settle and cancel ([`Duty`]).
 //! Three loops on one database. The **executor** takes intents that wait, signs, commits the signed bytes with their
 //! nonce and hash, and only then sends. The **watcher** offers again what no block has, and closes what is final. The
 //! **coordinator** looks at invoices whose time has come. None of them decides that something has happened: that is
@@ -11,6 +12,7 @@ pub mod fault;
 mod watcher;
 
 use chain::Chain;
+use domain::intent::IntentKind;
 use std::future::Future;
 use std::time::Duration;
 use store::Store;
@@ -20,9 +22,30 @@ use tracing::{info, warn};
 /// An intent is given up, and an operator has to look, after this many tries without effect.
 const MAX_TRIES: u32 = 20;
 
+/// What a keeper's key is for. The gate knows the keys of each; a key that is stolen can do no more than its duty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// Pays payees what they are due, and carries out refunds, which anyone may.
+    Settle,
+    /// Looks at the time, and ends invoices whose time has run out.
+    Cancel,
+}
+
+impl Duty {
+    /// The intents it carries out.
+    pub const fn kinds(self) -> &'static [IntentKind] {
+        match self {
+            Self::Settle => &[IntentKind::Settle, IntentKind::Refund, IntentKind::RefundByOrder, IntentKind::Fund],
+            Self::Cancel => &[IntentKind::Cancel],
+        }
+    }
+}
+
 /// How the keeper runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
+    /// What it does.
+    pub duty: Duty,
     /// How often the loops look when nobody tells them to.
     pub poll: Duration,
     /// How long a transaction that no block has is left alone before it is offered again.
@@ -61,7 +84,7 @@ pub async fn run<C: Chain>(
 ) -> Result<(), Error> {
     let keeper = Keeper { config, store, chain };
     keeper.put_signer().await?;
-    info!(chain = keeper.chain.id(), signer = %keeper.chain.signer()?, "keeper runs");
+    info!(chain = keeper.chain.id(), signer = %keeper.chain.signer()?, duty = ?config.duty, "keeper runs");
     let (stop, stopped) = watch::channel(false);
     let loops = async {
         tokio::join!(

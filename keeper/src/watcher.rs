@@ -31,8 +31,9 @@ impl<C: Chain> Keeper<C> {
     /// A finalized transaction whose intents have no effect to show has failed for good, and its nonce is spent: the
     /// intents may be tried again under a new one, if the facts still want them.
     async fn close(&self) -> Result<bool, Error> {
+        let signer = self.chain.signer()?;
         let mut db = self.store.begin().await?;
-        let ended = store::attempts::ended(&mut db, self.chain.id(), MAX_OPEN).await?;
+        let ended = store::attempts::ended(&mut db, self.chain.id(), signer, MAX_OPEN).await?;
         drop(db);
         for attempt in &ended {
             let mut tx = self.store.begin().await?;

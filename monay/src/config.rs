@@ -7,6 +7,7 @@
 use crate::Error;
 use alloy_primitives::Address;
 use domain::tier::Tier;
+use keeper::Duty;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -34,6 +35,9 @@ pub struct Config {
     /// The keeper.
     #[serde(default)]
     pub keeper: KeeperConfig,
+    /// The coordinator: the keeper's other duty, with a key of its own.
+    #[serde(default)]
+    pub coordinator: KeeperConfig,
     /// The indexer.
     #[serde(default)]
     pub indexer: IndexerConfig,
@@ -66,16 +70,14 @@ pub struct ApiConfig {
 }
 
 /// The keeper.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeeperConfig {
     /// A file with the private key that sends: 64 hex digits, readable by its owner only.
     pub key_file: Option<PathBuf>,
     /// Milliseconds between two looks when nothing wakes it.
-    #[serde(default = "defaults::keeper_poll_ms")]
     pub poll_ms: u64,
     /// Milliseconds until a transaction that no block has is offered again.
-    #[serde(default = "defaults::resend_ms")]
     pub resend_ms: u64,
 }
 
@@ -107,8 +109,8 @@ pub struct ChainConfig {
     pub escrow: Address,
     /// The token invoices are paid in; it must have six decimals.
     pub token: Address,
-    /// Who settles: the keeper's address.
-    pub settler: Address,
+    /// The `SettlementGate`: the settler in the terms of new invoices.
+    pub gate: Address,
     /// The tier at which a deposit is settled: seen, safe or final.
     #[serde(default = "defaults::settle_at")]
     pub settle_at: Tier,
@@ -121,14 +123,6 @@ mod defaults {
         16
     }
 
-    pub(super) const fn keeper_poll_ms() -> u64 {
-        200
-    }
-
-    pub(super) const fn resend_ms() -> u64 {
-        5_000
-    }
-
     /// A settlement that a re-org takes back takes its deposit back with it, so nothing is gained by waiting on one rail.
     pub(super) const fn settle_at() -> Tier {
         Tier::Seen
@@ -138,6 +132,12 @@ mod defaults {
 impl Default for ApiConfig {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), public_url: None }
+    }
+}
+
+impl Default for KeeperConfig {
+    fn default() -> Self {
+        Self { key_file: None, poll_ms: 200, resend_ms: 5_000 }
     }
 }
 
@@ -189,12 +189,18 @@ impl Config {
         toml::to_string_pretty(&shown).map_err(|error| Error::Config(error.to_string()))
     }
 
-    /// How the keeper runs.
-    pub fn keeper(&self) -> keeper::Config {
-        keeper::Config {
-            poll: Duration::from_millis(self.keeper.poll_ms.max(1)),
-            resend_after: Duration::from_millis(self.keeper.resend_ms.max(1)),
-        }
+    /// How a keeper with this duty runs, and the section that says so.
+    pub fn keeper(&self, duty: Duty) -> (keeper::Config, &KeeperConfig) {
+        let section = match duty {
+            Duty::Settle => &self.keeper,
+            Duty::Cancel => &self.coordinator,
+        };
+        let config = keeper::Config {
+            duty,
+            poll: Duration::from_millis(section.poll_ms.max(1)),
+            resend_after: Duration::from_millis(section.resend_ms.max(1)),
+        };
+        (config, section)
     }
 }
 
@@ -228,7 +234,7 @@ mod tests {
         rpc_url = "http://127.0.0.1:8545"
         escrow = "0x1111111111111111111111111111111111111111"
         token = "0x2222222222222222222222222222222222222222"
-        settler = "0x3333333333333333333333333333333333333333"
+        gate = "0x3333333333333333333333333333333333333333"
     "#;
 
     fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, Error> {

@@ -31,8 +31,10 @@ enum Command {
     Api(ServiceArgs),
     /// Mirror the chain into Postgres.
     Indexer(ServiceArgs),
-    /// Carry out intents: settle, cancel, refund.
+    /// Carry out what is due: settle and refund.
     Keeper(ServiceArgs),
+    /// Look at the time: end what has run out of it. Its key is not the keeper's.
+    Coordinator(ServiceArgs),
     /// Bring the schema up to date and make the configured chain known. Safe to run again.
     Migrate,
     /// Set up a tenant and print a new API key for it, once.
@@ -87,6 +89,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Api(args) => service(Service::Api, &load()?, &args).await,
         Command::Indexer(args) => service(Service::Indexer, &load()?, &args).await,
         Command::Keeper(args) => service(Service::Keeper, &load()?, &args).await,
+        Command::Coordinator(args) => service(Service::Coordinator, &load()?, &args).await,
         Command::Migrate => setup::migrate(&load()?).await,
         Command::Tenant(args) => {
             println!("{}", setup::tenant(&load()?, &args).await?);

@@ -1,12 +1,14 @@
-//! The three services, each a process of its own.
+//! The services, each a process of its own.
 
 use crate::config::{Config, LogFormat};
 use crate::{Error, setup};
 use chain::Chain;
 use chain::evm::Evm;
+use keeper::Duty;
 use std::future::Future;
 use std::time::Duration;
 use store::Store;
+use terms::abi::ISettlementGate::hasRoleCall;
 use tracing_subscriber::EnvFilter;
 
 /// Which service.
@@ -16,13 +18,15 @@ pub enum Service {
     Api,
     /// Mirrors the chain.
     Indexer,
-    /// Carries out intents.
+    /// Settles and refunds.
     Keeper,
+    /// Ends what has run out of time.
+    Coordinator,
 }
 
 impl Service {
     /// All of them, in the order they are started.
-    pub const ALL: [Self; 3] = [Self::Indexer, Self::Keeper, Self::Api];
+    pub const ALL: [Self; 4] = [Self::Indexer, Self::Keeper, Self::Coordinator, Self::Api];
 
     /// Its name, which is also its subcommand.
     pub const fn name(self) -> &'static str {
@@ -30,6 +34,7 @@ impl Service {
             Self::Api => "api",
             Self::Indexer => "indexer",
             Self::Keeper => "keeper",
+            Self::Coordinator => "coordinator",
         }
     }
 }
@@ -61,23 +66,34 @@ pub async fn run(service: Service, config: &Config, with_parent: bool) -> Result
             let poll = Duration::from_millis(config.indexer.poll_ms.max(1));
             indexer::run(indexer::Config { poll }, store, chain, stop).await?;
         }
-        Service::Keeper => {
-            let (_, settings) = config.chain()?;
-            let file = config.keeper.key_file.as_deref().ok_or_else(|| missing("keeper.key_file"))?;
-            let chain = Evm::connect(&settings.rpc_url, settings.id, Some(setup::read_key(file)?)).await?;
-            if chain.signer()? != settings.settler {
-                let settler = settings.settler;
-                return Err(Error::Config(format!(
-                    "the key in {} is {}, the chain's settler is {settler}: it could settle nothing",
-                    file.display(),
-                    chain.signer()?,
-                )));
-            }
-            println!("{READY}");
-            keeper::run(config.keeper(), store, chain, stop).await?;
-        }
+        Service::Keeper => run_keeper(Duty::Settle, "keeper", config, store, stop).await?,
+        Service::Coordinator => run_keeper(Duty::Cancel, "coordinator", config, store, stop).await?,
     }
     Ok(())
+}
+
+async fn run_keeper(
+    duty: Duty,
+    section: &str,
+    config: &Config,
+    store: Store,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), Error> {
+    let (_, settings) = config.chain()?;
+    let (how, keeper) = config.keeper(duty);
+    let file = keeper.key_file.as_deref().ok_or_else(|| missing(&format!("{section}.key_file")))?;
+    let chain = Evm::connect(&settings.rpc_url, settings.id, Some(setup::read_key(file)?)).await?;
+    let (account, role) = (chain.signer()?, duty as u8);
+    if !chain.read(settings.gate, &hasRoleCall { role, account }).await? {
+        return Err(Error::Config(format!(
+            "the key in {} is {account}, which may not {duty:?} at the gate {}: its admin has to call setRole({role}, \
+             {account}, true)",
+            file.display(),
+            settings.gate,
+        )));
+    }
+    println!("{READY}");
+    Ok(keeper::run(how, store, chain, stop).await?)
 }
 
 fn missing(key: &str) -> Error {

@@ -4,7 +4,6 @@ use crate::Error;
 use crate::config::{ChainConfig, Config};
 use alloy::providers::Provider;
 use alloy_primitives::{Address, B256};
-use alloy_sol_types::SolCall;
 use chain::Chain;
 use chain::evm::Evm;
 use domain::money::TOKEN_DECIMALS;
@@ -13,7 +12,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use store::Store;
 use store::chain::Deployed;
-use terms::abi::IERC20;
+use terms::abi::{IERC20, ISettlementGate};
 
 /// Brings the schema up to date and makes the chain known, after checking that escrow and token are there.
 pub async fn migrate(config: &Config) -> Result<(), Error> {
@@ -31,7 +30,7 @@ pub async fn migrate(config: &Config) -> Result<(), Error> {
         genesis_hash: chain.genesis().await?,
         escrow: settings.escrow,
         token: settings.token,
-        settler: settings.settler,
+        settler: settings.gate,
         settle_tier: settings.settle_at,
     };
     let mut tx = store.begin().await?;
@@ -44,18 +43,18 @@ pub async fn migrate(config: &Config) -> Result<(), Error> {
 async fn check_contracts(chain: &Evm, settings: &ChainConfig) -> Result<(), Error> {
     let node = chain.provider();
     let wrong = |what: &str| Error::Config(format!("{what} on {}", settings.rpc_url));
-    for (what, address) in [("escrow", settings.escrow), ("token", settings.token)] {
+    for (what, address) in [("escrow", settings.escrow), ("gate", settings.gate), ("token", settings.token)] {
         let code = node.get_code_at(address).await.map_err(|error| wrong(&error.to_string()))?;
         if code.is_empty() {
             return Err(wrong(&format!("there is no contract at the {what} address {address}")));
         }
     }
-    let call = alloy::rpc::types::TransactionRequest::default()
-        .to(settings.token)
-        .input(IERC20::decimalsCall {}.abi_encode().into());
-    let answer =
-        node.call(alloy::serde::WithOtherFields::new(call)).await.map_err(|error| wrong(&error.to_string()))?;
-    match IERC20::decimalsCall::abi_decode_returns(&answer) {
+    match chain.read(settings.gate, &ISettlementGate::ESCROWCall {}).await {
+        Ok(escrow) if escrow == settings.escrow => {}
+        Ok(escrow) => return Err(wrong(&format!("the gate settles at {escrow}, not at {}", settings.escrow))),
+        Err(_) => return Err(wrong("the gate does not say where it settles")),
+    }
+    match chain.read(settings.token, &IERC20::decimalsCall {}).await {
         Ok(decimals) if u32::from(decimals) == TOKEN_DECIMALS => Ok(()),
         Ok(decimals) => Err(wrong(&format!("the token has {decimals} decimals, must have {TOKEN_DECIMALS}"))),
         Err(_) => Err(wrong("the token does not say how many decimals it has")),

@@ -30,6 +30,8 @@ pub struct Options {
     pub rpc_url: Option<String>,
     /// An escrow that is already deployed.
     pub escrow: Option<Address>,
+    /// A gate that is already deployed and knows the development keys.
+    pub gate: Option<Address>,
     /// A token that is already deployed.
     pub token: Option<Address>,
     /// A Postgres that already runs; a fresh database is made in it.
@@ -49,6 +51,7 @@ impl Default for Options {
             chain_id: 8453,
             rpc_url: None,
             escrow: None,
+            gate: None,
             token: None,
             database_url: None,
             api_port: 0,
@@ -65,8 +68,12 @@ pub struct Cast;
 impl Cast {
     /// Deploys the contracts and owns the test token.
     pub const DEPLOYER: usize = 0;
-    /// The keeper: the settler of every invoice.
+    /// The keeper: may settle at the gate.
     pub const KEEPER: usize = 1;
+    /// The coordinator: may cancel at the gate.
+    pub const COORDINATOR: usize = 6;
+    /// A second enterprise.
+    pub const OTHER_ENTERPRISE: usize = 7;
     /// UtilityCo Electric, the enterprise.
     pub const ENTERPRISE: usize = 2;
     /// Jane Smith, the customer.
@@ -137,8 +144,8 @@ impl Stack {
         let (postgres, chain) = tokio::try_join!(postgres(&options), network(&options))?;
         let (anvil, node) = chain;
         options.progress.say("deploying the contracts");
-        let (escrow, token) = contracts(&options, &node).await?;
-        let config = configuration(&options, &directory.0, &postgres, &node, escrow, token).await?;
+        let deployed = contracts(&options, &node).await?;
+        let config = configuration(&options, &directory.0, &postgres, &node, deployed).await?;
         options.progress.say("bringing the schema up to date");
         setup::migrate(&config).await?;
         let tenant = setup::TenantArgs {
@@ -317,16 +324,31 @@ async fn network(options: &Options) -> Result<(Option<Anvil>, Node), Error> {
     }
 }
 
-/// Escrow and token: those that are given, else ours, freshly deployed, with money for the customer.
-async fn contracts(options: &Options, node: &Node) -> Result<(Address, Address), Error> {
-    if let (Some(escrow), Some(token)) = (options.escrow, options.token) {
-        return Ok((escrow, token));
+/// Where the contracts are.
+#[derive(Clone, Copy)]
+struct Addresses {
+    escrow: Address,
+    gate: Address,
+    token: Address,
+}
+
+/// The contracts that are given, else ours, freshly deployed, with money for the customer.
+async fn contracts(options: &Options, node: &Node) -> Result<Addresses, Error> {
+    if let (Some(escrow), Some(gate), Some(token)) = (options.escrow, options.gate, options.token) {
+        return Ok(Addresses { escrow, gate, token });
     }
+    let owner = signer(Cast::key(Cast::DEPLOYER))?;
     let mint = [(Cast::address(Cast::CUSTOMER), CUSTOMER_FUNDS)];
-    let deployed = test_chain::contracts::deploy(node, &signer(Cast::key(Cast::DEPLOYER))?, &mint).await?;
+    let deployed = test_chain::contracts::deploy(node, &owner, &mint).await?;
+    let escrow = options.escrow.unwrap_or(deployed.escrow);
+    let keys = [Cast::address(Cast::KEEPER), Cast::address(Cast::COORDINATOR)];
+    let gate = match options.gate {
+        Some(gate) => gate,
+        None => test_chain::contracts::deploy_gate(node, &owner, escrow, keys).await?,
+    };
     // Finality first: the mirror begins at a block that cannot be taken back, and the contracts are in it.
     node.mine(3).await?;
-    Ok((options.escrow.unwrap_or(deployed.escrow), options.token.unwrap_or(deployed.token)))
+    Ok(Addresses { escrow, gate, token: options.token.unwrap_or(deployed.token) })
 }
 
 async fn configuration(
@@ -334,27 +356,25 @@ async fn configuration(
     directory: &Path,
     postgres: &Postgres,
     node: &Node,
-    escrow: Address,
-    token: Address,
+    deployed: Addresses,
 ) -> Result<Config, Error> {
-    let key_file = directory.join("keeper.key");
-    setup::write_key(&key_file, Cast::key(Cast::KEEPER))?;
+    let Addresses { escrow, gate, token } = deployed;
+    let key = |name: &str, who: usize| {
+        let key_file = directory.join(name);
+        setup::write_key(&key_file, Cast::key(who))?;
+        Ok::<_, Error>(KeeperConfig { key_file: Some(key_file), poll_ms: 100, resend_ms: 2_000 })
+    };
     let root_key_file = directory.join("root.key");
     vault::RootKey::create(&root_key_file)?;
-    let chain = ChainConfig {
-        id: options.chain_id,
-        rpc_url: node.rpc_url(),
-        escrow,
-        token,
-        settler: Cast::address(Cast::KEEPER),
-        settle_at: Tier::Seen,
-    };
+    let chain =
+        ChainConfig { id: options.chain_id, rpc_url: node.rpc_url(), escrow, token, gate, settle_at: Tier::Seen };
     Ok(Config {
         database_url: postgres.fresh_database().await?,
         database_connections: 16,
         log_format: crate::config::LogFormat::Text,
         api: crate::config::ApiConfig { listen: ([127, 0, 0, 1], options.api_port).into(), public_url: None },
-        keeper: KeeperConfig { key_file: Some(key_file), poll_ms: 100, resend_ms: 2_000 },
+        keeper: key("keeper.key", Cast::KEEPER)?,
+        coordinator: key("coordinator.key", Cast::COORDINATOR)?,
         indexer: crate::config::IndexerConfig { poll_ms: 25 },
         vault: VaultConfig { root_key_file: Some(root_key_file) },
         chains: BTreeMap::from([("base".to_owned(), chain)]),

@@ -23,12 +23,16 @@ const TOKEN_ADMIN: Address = Address::repeat_byte(0xad);
 
 const ESCROW: &str = include_str!("../../contracts/artifacts/InvoiceEscrow.json");
 const PURSE: &str = include_str!("../../contracts/artifacts/Purse.json");
+const GATE: &str = include_str!("../../contracts/artifacts/SettlementGate.json");
 const TOKEN: &str = include_str!("../../contracts/artifacts/TestUSDC.json");
 const TOKEN_PROXY: &str = include_str!("../../contracts/artifacts/TestUSDCProxy.json");
 
 /// Gas for a deployment; the rest comes back.
 const GAS_TO_CREATE: u64 = 8_000_000;
-const GAS_TO_MINT: u64 = 200_000;
+const GAS_TO_CALL: u64 = 200_000;
+
+/// How many invoices a local gate lets be cancelled in a day.
+const CANCELS_PER_DAY: U256 = U256::from_limbs([1_000_000, 0, 0, 0]);
 
 /// How long a transaction may wait for its block.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,6 +43,10 @@ sol! {
         function mint(address to, uint256 amount) returns (bool);
         function balanceOf(address account) returns (uint256);
         function decimals() returns (uint8);
+    }
+
+    interface IGate {
+        function setRole(uint8 role, address account, bool granted);
     }
 }
 
@@ -103,6 +111,34 @@ pub async fn deploy(node: &Node, owner: &PrivateKeySigner, mint: &[(Address, u12
     Ok(deployed)
 }
 
+/// Deploys the `SettlementGate` of an escrow, if it is not there yet; `owner` is its admin, `keys` may settle and cancel.
+/// Cancels are not scarce here: stories and tests end more invoices in a minute than a company in a day.
+pub async fn deploy_gate(
+    node: &Node,
+    owner: &PrivateKeySigner,
+    escrow: Address,
+    keys: [Address; 2],
+) -> Result<Address, Error> {
+    let arguments = (escrow, Address::ZERO, owner.address(), CANCELS_PER_DAY).abi_encode_params();
+    let code = [creation_code("SettlementGate", GATE)?, arguments].concat();
+    let gate = address_of(&code);
+    let mut calls = Vec::new();
+    if !has_code(node, gate).await? {
+        let input = [B256::ZERO.as_slice(), &code].concat().into();
+        calls.push(Call { to: DEPLOYER, input, gas: GAS_TO_CREATE });
+    }
+    for (role, account) in (0_u8..).zip(keys) {
+        let input = IGate::setRoleCall { role, account, granted: true }.abi_encode().into();
+        calls.push(Call { to: gate, input, gas: GAS_TO_CALL });
+    }
+    send(node, owner, calls).await?;
+    if has_code(node, gate).await? {
+        Ok(gate)
+    } else {
+        Err(failed("SettlementGate", format!("there is no code at {gate}")))
+    }
+}
+
 /// Gives each account more tokens. `owner` is the one who deployed the token.
 pub async fn mint(
     node: &Node,
@@ -131,7 +167,7 @@ struct Call {
 
 fn mint_call(token: Address, (to, amount): &(Address, u128)) -> Call {
     let input = IToken::mintCall { to: *to, amount: U256::from(*amount) }.abi_encode().into();
-    Call { to: token, input, gas: GAS_TO_MINT }
+    Call { to: token, input, gas: GAS_TO_CALL }
 }
 
 async fn call<C: SolCall>(node: &Node, to: Address, question: C) -> Result<C::Return, Error> {

@@ -1,6 +1,6 @@
 //! Ethereum's JSON-RPC, through alloy.
 
-use crate::{Action, Block, Chain, Error, Fees, GAS_PER_ITEM, Sent, Signed, Simulated, Tags};
+use crate::{Action, Block, Chain, Contracts, Error, Fees, GAS_PER_ITEM, Sent, Signed, Simulated, Tags, batch_gas};
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy::eips::{BlockNumberOrTag, Encodable2718};
 use alloy::network::{AnyNetwork, AnyRpcBlock, TxSignerSync};
@@ -16,7 +16,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolEvent, SolInterface};
 use domain::block::{Header, Meaning, Observed, RawLog};
 use std::time::Duration;
-use terms::abi::{IERC20, IInvoiceEscrow};
+use terms::abi::{IERC20, IInvoiceEscrow, ISettlementGate};
 
 /// No answer of a node is waited for longer than this.
 const RPC_TIMEOUT: Duration = Duration::from_secs(15);
@@ -50,6 +50,13 @@ impl Evm {
     /// The node, for what is not part of [`Chain`].
     pub fn provider(&self) -> &RootProvider<AnyNetwork> {
         &self.provider
+    }
+
+    /// Asks a contract.
+    pub async fn read<C: SolCall>(&self, contract: Address, call: &C) -> Result<C::Return, Error> {
+        let request = TransactionRequest::default().to(contract).input(call.abi_encode().into());
+        let answer = self.provider.call(WithOtherFields::new(request)).await.map_err(|error| unreachable(&error))?;
+        C::abi_decode_returns(&answer).map_err(|error| Error::Nonsense(error.to_string()))
     }
 
     async fn tagged(&self, tag: BlockNumberOrTag) -> Result<Option<Block>, Error> {
@@ -122,16 +129,27 @@ impl Chain for Evm {
         self.provider.get_transaction_count(account).await.map_err(|error| unreachable(&error))
     }
 
-    async fn simulate(&self, escrow: Address, action: &Action) -> Result<Simulated, Error> {
-        let request = TransactionRequest::default().from(self.signer()?).to(escrow).input(call(action).into());
-        match self.provider.estimate_gas(WithOtherFields::new(request)).await {
-            Ok(gas) => Ok(Simulated::Works(gas)),
-            Err(RpcError::ErrorResp(answer)) => {
-                let data = answer.as_revert_data();
-                Ok(Simulated::Reverts(data.map_or_else(|| answer.message.to_string(), |data| in_words(&data))))
+    async fn simulate(&self, contracts: Contracts, action: &Action) -> Result<Simulated, Error> {
+        let answer = match action {
+            Action::Settle(terms) => {
+                for terms in terms {
+                    let call = IInvoiceEscrow::settleCall { terms: terms.into() }.abi_encode();
+                    let request = TransactionRequest::default().from(contracts.gate).to(contracts.escrow);
+                    let request = WithOtherFields::new(request.input(call.into()));
+                    if let Err(error) = self.provider.call(request).await {
+                        return refused(error);
+                    }
+                }
+                Ok(batch_gas(terms.len()))
             }
-            Err(error) => Err(unreachable(&error)),
-        }
+            action => {
+                let (to, input) = call(contracts, action);
+                let request = TransactionRequest::default().from(self.signer()?).to(to).input(input.into());
+                // A fifth more: state may have changed a little by the time the transaction is mined.
+                self.provider.estimate_gas(WithOtherFields::new(request)).await.map(|gas| gas + gas / 5)
+            }
+        };
+        answer.map_or_else(refused, |gas| Ok(Simulated::Works(gas)))
     }
 
     async fn fees(&self) -> Result<Fees, Error> {
@@ -139,17 +157,25 @@ impl Chain for Evm {
         Ok(Fees { max: fees.max_fee_per_gas, priority: fees.max_priority_fee_per_gas })
     }
 
-    fn sign(&self, escrow: Address, action: &Action, nonce: u64, gas_limit: u64, fees: Fees) -> Result<Signed, Error> {
+    fn sign(
+        &self,
+        contracts: Contracts,
+        action: &Action,
+        nonce: u64,
+        gas_limit: u64,
+        fees: Fees,
+    ) -> Result<Signed, Error> {
+        let (to, input) = call(contracts, action);
         let mut tx = TxEip1559 {
             chain_id: self.id,
             nonce,
             gas_limit,
             max_fee_per_gas: fees.max,
             max_priority_fee_per_gas: fees.priority,
-            to: TxKind::Call(escrow),
+            to: TxKind::Call(to),
             value: U256::ZERO,
             access_list: alloy::eips::eip2930::AccessList::default(),
-            input: call(action),
+            input,
         };
         let signature = self.key()?.sign_transaction_sync(&mut tx);
         let signature = signature.map_err(|error| Error::Configuration(format!("cannot sign: {error}")))?;
@@ -180,26 +206,46 @@ fn unreachable(error: &RpcError<TransportErrorKind>) -> Error {
     }
 }
 
-/// The call an action is.
-fn call(action: &Action) -> Bytes {
+fn refused(error: RpcError<TransportErrorKind>) -> Result<Simulated, Error> {
+    match error {
+        RpcError::ErrorResp(answer) => {
+            let data = answer.as_revert_data();
+            Ok(Simulated::Reverts(data.map_or_else(|| answer.message.to_string(), |data| in_words(&data))))
+        }
+        error => Err(unreachable(&error)),
+    }
+}
+
+/// The call an action is: to whom, and what.
+fn call(contracts: Contracts, action: &Action) -> (Address, Bytes) {
+    let Contracts { escrow, gate } = contracts;
     match action {
-        Action::Settle(terms) => match terms.as_slice() {
-            [terms] => IInvoiceEscrow::settleCall { terms: terms.into() }.abi_encode().into(),
-            terms => {
-                let terms = terms.iter().map(Into::into).collect();
-                IInvoiceEscrow::settleBatchCall { terms, gasPerItem: U256::from(GAS_PER_ITEM) }.abi_encode().into()
-            }
-        },
-        Action::Cancel(terms) => IInvoiceEscrow::cancelCall { terms: terms.into() }.abi_encode().into(),
+        Action::Settle(terms) => {
+            let terms = terms.iter().map(Into::into).collect();
+            let call = ISettlementGate::settleBatchCall { terms, gasPerItem: U256::from(GAS_PER_ITEM) };
+            (gate, call.abi_encode().into())
+        }
+        Action::Fund(terms, authorization) => {
+            let (terms, authorization) = (terms.into(), authorization.clone());
+            (gate, ISettlementGate::fundAndSettleCall { authorization, terms }.abi_encode().into())
+        }
+        Action::Cancel(terms) => (gate, ISettlementGate::cancelCall { terms: terms.into() }.abi_encode().into()),
         Action::Refund(terms, token) => {
-            IInvoiceEscrow::refundCall { terms: terms.into(), token: *token }.abi_encode().into()
+            (escrow, IInvoiceEscrow::refundCall { terms: terms.into(), token: *token }.abi_encode().into())
+        }
+        Action::RefundByOrder(terms, order, signature) => {
+            let (terms, order, signature) = (terms.into(), order.clone(), signature.clone());
+            (escrow, IInvoiceEscrow::refundByOrderCall { terms, order, signature }.abi_encode().into())
         }
     }
 }
 
-/// What the escrow's revert says, with its numbers.
+/// What a revert of ours says, with its numbers.
 fn in_words(data: &[u8]) -> String {
-    match IInvoiceEscrow::IInvoiceEscrowErrors::abi_decode(data) {
+    if let Ok(error) = IInvoiceEscrow::IInvoiceEscrowErrors::abi_decode(data) {
+        return format!("{error:?}");
+    }
+    match ISettlementGate::ISettlementGateErrors::abi_decode(data) {
         Ok(error) => format!("{error:?}"),
         Err(_) => format!("reverted with {}", Bytes::copy_from_slice(data.get(..data.len().min(132)).unwrap_or(data))),
     }

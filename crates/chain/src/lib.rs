@@ -10,6 +10,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use domain::block::{Header, Meaning, Observed, RawLog};
 use std::future::Future;
 use terms::InvoiceTerms;
+use terms::abi::{Authorization, RefundOrder};
 
 /// What can go wrong between us and a node.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,20 @@ pub enum Action {
     Cancel(InvoiceTerms),
     /// Send the purse's balance of a token back.
     Refund(InvoiceTerms, Address),
+    /// Send it where the refund key says, with its signature.
+    RefundByOrder(InvoiceTerms, RefundOrder, Bytes),
+    /// Submit a payer's authorization and settle.
+    Fund(InvoiceTerms, Authorization),
+}
+
+/// Where actions go: what a settler or a canceller does goes through the gate that knows their keys, what anyone may do
+/// straight to the escrow.
+#[derive(Clone, Copy, Debug)]
+pub struct Contracts {
+    /// The `InvoiceEscrow`.
+    pub escrow: Address,
+    /// The `SettlementGate`: the settler in the terms.
+    pub gate: Address,
 }
 
 /// What a simulation says.
@@ -117,12 +132,20 @@ pub trait Chain: Clone + Send + Sync + 'static {
     fn signer(&self) -> Result<Address, Error>;
     /// How many transactions of `account` are in the canonical chain.
     fn nonce(&self, account: Address) -> impl Future<Output = Result<u64, Error>> + Send;
-    /// What an action would do if it came next.
-    fn simulate(&self, escrow: Address, action: &Action) -> impl Future<Output = Result<Simulated, Error>> + Send;
+    /// What an action would do if it came next. A settlement is tried alone and as the gate: in a batch an item that
+    /// fails does not show.
+    fn simulate(&self, contracts: Contracts, action: &Action) -> impl Future<Output = Result<Simulated, Error>> + Send;
     /// What transactions cost now.
     fn fees(&self) -> impl Future<Output = Result<Fees, Error>> + Send;
     /// Signs an action. Deterministic: the same input gives the same bytes.
-    fn sign(&self, escrow: Address, action: &Action, nonce: u64, gas_limit: u64, fees: Fees) -> Result<Signed, Error>;
+    fn sign(
+        &self,
+        contracts: Contracts,
+        action: &Action,
+        nonce: u64,
+        gas_limit: u64,
+        fees: Fees,
+    ) -> Result<Signed, Error>;
     /// Offers signed bytes to the node.
     fn send(&self, raw: &[u8]) -> impl Future<Output = Sent> + Send;
 }
@@ -133,3 +156,12 @@ pub const GAS_PER_ITEM: u64 = 250_000;
 
 /// The most invoices in one batch, so that the whole fits under 2^24 gas.
 pub const MAX_BATCH: u32 = 50;
+
+/// What a batch costs beside its items: the transaction itself, calldata and the outer frame.
+const BATCH_OVERHEAD_GAS: u64 = 200_000;
+
+/// The gas limit of a batch: enough that every item can be given its gas, of which a call passes on at most 63/64.
+pub fn batch_gas(items: usize) -> u64 {
+    let items = u64::try_from(items).unwrap_or(u64::MAX);
+    items.saturating_mul(GAS_PER_ITEM + GAS_PER_ITEM / 32 + 20_000).saturating_add(BATCH_OVERHEAD_GAS)
+}

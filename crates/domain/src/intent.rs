@@ -12,6 +12,10 @@ words! {
         Cancel = "cancel",
         /// Send the purse's balance of one token back.
         Refund = "refund",
+        /// Send it where the refund key says.
+        RefundByOrder = "refund_by_order",
+        /// Submit a payer's authorization and settle.
+        Fund = "fund",
     }
 }
 

@@ -107,6 +107,8 @@ pub struct Facts {
     pub partials: bool,
     /// Whether the terms name a refund key.
     pub refund_key: bool,
+    /// Whether the terms let anyone settle, so that only the payee can cancel.
+    pub anyone_settles: bool,
     /// Unix seconds, from the terms.
     pub closes_at: u64,
     /// The displayed expiry, unix seconds.
@@ -280,6 +282,13 @@ impl<'a> Books<'a> {
         may && self.open() && !self.payable(facts.deposits.on_time).is_zero()
     }
 
+    /// Whether what lies there is to be cancelled: the last block before the displayed expiry is final, so that nothing
+    /// that came on time can still turn up. Where anyone settles we may not cancel: it goes back at `closes_at`.
+    fn runs_out(&self) -> bool {
+        let facts = self.facts;
+        facts.final_now >= facts.expires_at && !self.waits_on_time() && !facts.anyone_settles
+    }
+
     /// When `refund` opens to anyone, unix seconds; `None` while the invoice is open.
     fn refund_opens_at(&self) -> Option<u64> {
         let closed = match self.since {
@@ -301,9 +310,7 @@ impl<'a> Books<'a> {
         let mut wanted = Vec::new();
         if self.settles() {
             wanted.push(want(IntentKind::Settle, U256::from(self.paid)));
-        } else if self.open() && facts.final_now >= facts.expires_at && !self.waits_on_time() && !self.balance.is_zero()
-        {
-            // The last block before the displayed expiry is final: nothing that came on time can still turn up.
+        } else if self.open() && self.runs_out() && !self.balance.is_zero() {
             wanted.push(want(IntentKind::Cancel, U256::from(self.paid)));
         }
         if !self.balance.is_zero() && self.refund_opens_at().is_some_and(|opens_at| facts.now >= opens_at) {
@@ -321,7 +328,8 @@ impl<'a> Books<'a> {
                     U256::from(event.paid).checked_sub(event.amount) == Some(intent.cumulative_before)
                 }
                 (IntentKind::Cancel, Recorded::Cancelled) => true,
-                (IntentKind::Refund, Recorded::Refunded) if event.token == intent.token => {
+                (IntentKind::Fund, Recorded::Settled) => event.status == 1,
+                (IntentKind::Refund | IntentKind::RefundByOrder, Recorded::Refunded) if event.token == intent.token => {
                     before == intent.cumulative_before
                 }
                 _ => false,
@@ -344,7 +352,7 @@ impl<'a> Books<'a> {
                 Some(_) => IntentState::Seen,
                 // A re-org took the effect back: the transaction is on its way again.
                 None if intent.state == IntentState::Seen => IntentState::Broadcast,
-                None if intent.state == IntentState::Accepted && !wanted.iter().any(|want| want.id == intent.id) => {
+                None if intent.state == IntentState::Accepted && !self.stands(intent, wanted) => {
                     IntentState::Superseded
                 }
                 None => intent.state,
@@ -356,8 +364,19 @@ impl<'a> Books<'a> {
         changed
     }
 
+    /// Whether an intent that nothing is signed for is still to be carried out: the facts call for it, or somebody asked.
+    fn stands(&self, intent: &IntentFact, wanted: &[Wanted]) -> bool {
+        let asked = match intent.kind {
+            IntentKind::Fund => self.open() && !self.expired(),
+            IntentKind::RefundByOrder => true,
+            IntentKind::Refund => intent.token != self.facts.token,
+            IntentKind::Settle | IntentKind::Cancel => false,
+        };
+        asked || wanted.iter().any(|want| want.id == intent.id)
+    }
+
     fn pays(&self, wanted: &[Wanted]) -> bool {
-        let settle = |intent: &&IntentFact| intent.kind == IntentKind::Settle && !intent.state.is_terminal();
+        let settle = |intent: &&IntentFact| matches!(intent.kind, IntentKind::Settle | IntentKind::Fund);
         wanted.iter().any(|want| want.kind == IntentKind::Settle)
             || self.facts.intents.iter().filter(settle).any(|intent| intent.state.in_flight())
     }

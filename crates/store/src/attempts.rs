@@ -2,12 +2,13 @@
 
 use crate::codec::{Columns, big};
 use crate::invoices::terms_of;
-use crate::{Error, PgConnection, statements};
-use alloy_primitives::{Address, B256};
+use crate::{Error, PgConnection, orders, statements};
+use alloy_primitives::{Address, B256, Bytes};
 use domain::intent::{AttemptState, IntentKind};
 use sqlx::Row;
 use std::time::Duration;
 use terms::InvoiceTerms;
+use terms::abi::{Authorization, RefundOrder};
 
 statements! {
     UPSERT_SIGNER = "INSERT INTO signers (chain_id, address, next_nonce) VALUES ($1, $2, $3)
@@ -18,7 +19,7 @@ statements! {
     CLAIM = "SELECT n.id, n.kind, n.token AS intent_token, n.tries, t.version, t.chain_id, t.invoice_key, t.payee, t.token,
             t.amount_units::text AS amount, t.closes_at, t.refund_to, t.refund_key, t.settler, t.flags
         FROM intents n JOIN invoice_terms t USING (terms_hash)
-        WHERE n.chain_id = $1 AND n.state = 'accepted' AND n.not_before <= now()
+        WHERE n.chain_id = $1 AND n.state = 'accepted' AND n.not_before <= now() AND n.kind = ANY($3)
         ORDER BY n.created_at, n.id LIMIT $2 FOR UPDATE OF n SKIP LOCKED";
     PUT_BACK = "UPDATE intents SET tries = tries + 1, last_error = $2, updated_at = now(),
             state = CASE WHEN tries + 1 >= $3 THEN 'failed' ELSE 'accepted' END,
@@ -40,13 +41,24 @@ statements! {
         ORDER BY a.nonce, a.seq LIMIT $4";
     ENDED = "SELECT a.id, a.tx_hash, o.success FROM attempts a JOIN observations o ON o.tx_hash = a.tx_hash
         JOIN chains c ON c.chain_id = a.chain_id AND o.block_number <= c.final_number
-        WHERE a.chain_id = $1 AND a.state IN ('signed', 'broadcast', 'unknown') ORDER BY a.id LIMIT $2";
-    END_ATTEMPT = "UPDATE attempts SET state = 'final' WHERE id = $1";
+        WHERE a.chain_id = $1 AND a.signer = $2 AND a.state IN ('signed', 'broadcast', 'unknown') ORDER BY a.id LIMIT $3";
+    END_ATTEMPT = "UPDATE attempts SET state = 'final' WHERE id = $1 AND state <> 'final'";
     WITHOUT_EFFECT = "SELECT n.id, n.terms_hash FROM attempt_intents l JOIN intents n ON n.id = l.intent_id
         WHERE l.attempt_id = $1 AND n.state IN ('signed', 'broadcast', 'unknown') FOR UPDATE OF n";
     BACKLOG = "SELECT count(*) FILTER (WHERE state = 'accepted') AS waiting,
             count(*) FILTER (WHERE state IN ('signed', 'broadcast', 'unknown')) AS in_flight,
             count(*) FILTER (WHERE state = 'failed') AS failed FROM intents WHERE chain_id = $1";
+}
+
+/// What an intent carries beside its terms.
+#[derive(Clone, Debug)]
+pub enum Payload {
+    /// Nothing.
+    None,
+    /// A refund key's order, and its signature.
+    Order(RefundOrder, Bytes),
+    /// A payer's authorization.
+    Authorization(Authorization),
 }
 
 /// An intent to carry out, locked for this transaction.
@@ -60,6 +72,8 @@ pub struct Claimed {
     pub token: Address,
     /// For whom.
     pub terms: InvoiceTerms,
+    /// What else it needs.
+    pub payload: Payload,
 }
 
 /// A signed transaction, about to be stored.
@@ -132,14 +146,24 @@ pub async fn take_nonce(db: &mut PgConnection, chain: u64, signer: Address) -> R
     sqlx::query(TAKE_NONCE).bind(big(chain)?).bind(signer.as_slice()).fetch_one(db).await?.u64("nonce")
 }
 
-/// Takes up to `limit` intents that wait, oldest first, and holds them until the transaction ends.
-pub async fn claim(db: &mut PgConnection, chain: u64, limit: u32) -> Result<Vec<Claimed>, Error> {
-    let rows = sqlx::query(CLAIM).bind(big(chain)?).bind(i64::from(limit)).fetch_all(db).await?;
-    let claimed = |row: &sqlx::postgres::PgRow| {
-        let (id, kind, token) = (row.hash("id")?, row.word("kind")?, row.address("intent_token")?);
-        Ok(Claimed { id, kind, token, terms: terms_of(row)? })
-    };
-    rows.iter().map(claimed).collect()
+/// Takes up to `limit` intents of these kinds that wait, oldest first, and holds them until the transaction ends.
+pub async fn claim(db: &mut PgConnection, chain: u64, kinds: &[IntentKind], limit: u32) -> Result<Vec<Claimed>, Error> {
+    let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+    let query = sqlx::query(CLAIM).bind(big(chain)?).bind(i64::from(limit)).bind(kinds);
+    let mut claimed = Vec::new();
+    for row in query.fetch_all(&mut *db).await? {
+        let (id, kind) = (row.hash("id")?, row.word("kind")?);
+        let payload = match kind {
+            IntentKind::RefundByOrder => {
+                let (order, signature) = orders::order_of(db, id).await?;
+                Payload::Order(order, signature)
+            }
+            IntentKind::Fund => Payload::Authorization(orders::authorization_of(db, id).await?),
+            IntentKind::Settle | IntentKind::Cancel | IntentKind::Refund => Payload::None,
+        };
+        claimed.push(Claimed { id, kind, token: row.address("intent_token")?, terms: terms_of(&row)?, payload });
+    }
+    Ok(claimed)
 }
 
 /// Puts an intent back for a later try, or gives it up at `limit` tries.
@@ -200,9 +224,10 @@ pub async fn open(
     rows.iter().map(open).collect()
 }
 
-/// Transactions that are in a finalized block and not closed yet.
-pub async fn ended(db: &mut PgConnection, chain: u64, limit: u32) -> Result<Vec<EndedAttempt>, Error> {
-    let rows = sqlx::query(ENDED).bind(big(chain)?).bind(i64::from(limit)).fetch_all(db).await?;
+/// The signer's transactions that are in a finalized block and not closed yet.
+pub async fn ended(db: &mut PgConnection, chain: u64, signer: Address, limit: u32) -> Result<Vec<EndedAttempt>, Error> {
+    let query = sqlx::query(ENDED).bind(big(chain)?).bind(signer.as_slice()).bind(i64::from(limit));
+    let rows = query.fetch_all(db).await?;
     let ended = |row: &sqlx::postgres::PgRow| {
         Ok(EndedAttempt { id: row.try_get("id")?, tx_hash: row.hash("tx_hash")?, success: row.try_get("success")? })
     };
@@ -210,8 +235,11 @@ pub async fn ended(db: &mut PgConnection, chain: u64, limit: u32) -> Result<Vec<
 }
 
 /// Closes a transaction that is final; returns the intents in it that are still without their effect, with their terms.
+/// Only whoever closes it gets them: by the time a second one looks they may be on their way again.
 pub async fn end(db: &mut PgConnection, attempt: i64) -> Result<Vec<(B256, B256)>, Error> {
-    sqlx::query(END_ATTEMPT).bind(attempt).execute(&mut *db).await?;
+    if sqlx::query(END_ATTEMPT).bind(attempt).execute(&mut *db).await?.rows_affected() == 0 {
+        return Ok(Vec::new());
+    }
     let rows = sqlx::query(WITHOUT_EFFECT).bind(attempt).fetch_all(db).await?;
     rows.iter().map(|row| Ok((row.hash("id")?, row.hash("terms_hash")?))).collect()
 }

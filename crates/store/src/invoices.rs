@@ -40,7 +40,7 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::numeric, $10, $11, $12, $13, $14, $15, $16, $16)";
     INSERT_WALLET = "INSERT INTO invoice_wallets (tenant_id, invoice_id, customer_id, wallet_id, wallet_type, wallet_address,
             spending_limit_units, expires_at, created_at, ttl_seconds, metadata, created_by)
-        VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8, $8 - make_interval(secs => $9::integer), $9, $10, $11)";
+        VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8::timestamptz, $8::timestamptz - make_interval(secs => $9::integer), $9, $10, $11)";
     INSERT_CREATED = "INSERT INTO wallet_lifecycle_events (tenant_id, wallet_id, event_type, event_data) VALUES ($1, $2, 'created', $3)";
     INSERT_OUTBOX = "INSERT INTO outbox (tenant_id, aggregate, sequence, type, body) VALUES ($1, $2, 0, 'invoice.created', $3)";
     // A tenant may number one invoice with another's id: the id wins.

@@ -11,6 +11,7 @@ pub mod chain;
 mod codec;
 pub mod invoices;
 pub mod keys;
+pub mod orders;
 pub mod projection;
 pub mod tenants;
 
@@ -149,6 +150,7 @@ pub fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         chain::STATEMENTS,
         invoices::STATEMENTS,
         keys::STATEMENTS,
+        orders::STATEMENTS,
         projection::STATEMENTS,
         tenants::STATEMENTS,
     ]

@@ -19,7 +19,7 @@ statements! {
             i.received_units::text AS received, i.status AS invoice_status, i.settlement, i.settlement_tier, i.exceptions,
             i.pay_requested_at IS NOT NULL AS pay_requested,
             extract(epoch FROM i.expires_at)::bigint AS expires_at, i.sequence,
-            t.chain_id, t.token, t.refund_key, t.closes_at, t.flags, t.wake_seen_at, t.wake_final_at,
+            t.chain_id, t.token, t.refund_key, t.settler, t.closes_at, t.flags, t.wake_seen_at, t.wake_final_at,
             w.wallet_id, w.status AS wallet_status, w.balance_units::text AS balance,
             c.tip_number, c.safe_number, c.final_number, c.tip_timestamp, c.final_timestamp, c.settle_tier
         FROM invoice_terms t JOIN invoices i ON i.id = t.invoice_id JOIN invoice_wallets w ON w.invoice_id = i.id
@@ -170,6 +170,7 @@ async fn facts(db: &mut PgConnection, terms_hash: B256, row: &PgRow) -> Result<(
         amount: row.u128("amount")?,
         partials: flags & terms::FLAG_PARTIALS != 0,
         refund_key: !row.address("refund_key")?.is_zero(),
+        anyone_settles: row.address("settler")?.is_zero(),
         closes_at: row.u64("closes_at")?,
         expires_at,
         settlement: row.word("settlement")?,

@@ -58,6 +58,19 @@ sol! {
         error NothingDue(bytes32 termsHash);
         error NotRefundable(bytes32 termsHash, uint256 opensAt, uint256 timestamp);
         error AlreadyRan(address purse);
+        error MalformedTerms();
+        error PayerIsPayee(address payee);
+        error InvoiceTokenMoved(bytes32 termsHash, uint256 balanceBefore, uint256 balanceAfter);
+        error NoRefundKey(bytes32 termsHash);
+        error OrderForOtherTerms(bytes32 orderedTermsHash, bytes32 termsHash);
+        error OrderExpired(uint256 deadline, uint256 timestamp);
+        error InvalidOrderTo(address to);
+        error OrderUsed(bytes32 digest);
+        error NotRefundKey(address signer, address refundKey);
+        error Reentered();
+        error NotSelf(address caller);
+        error NotRunning(address caller);
+        error InsufficientGas(uint256 gasLeft, uint256 gasNeeded);
 
         function settle(InvoiceTerms calldata terms) external returns (uint256 amount);
         function settleBatch(InvoiceTerms[] calldata terms, uint256 gasPerItem) external;
@@ -67,6 +80,31 @@ sol! {
         function refundByOrder(InvoiceTerms calldata terms, RefundOrder calldata order, bytes calldata signature) external returns (uint256 amount);
         function escrowOf(InvoiceTerms calldata terms) external view returns (address purse);
         function stateOf(bytes32 termsHash) external view returns (uint128 paid, uint8 status, uint64 since);
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Authorization {
+        address from;
+        uint256 value;
+        uint256 validAfter;
+        uint256 validBefore;
+        bytes32 nonce;
+        bytes signature;
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    interface ISettlementGate {
+        error NotInRole(address caller, uint8 role);
+        error AuthorizationTooLong(uint256 validBefore, uint256 latest);
+        error TooManyCancels(uint256 nextAt, uint256 timestamp);
+        error GateBalanceChanged(address token, uint256 balanceBefore, uint256 balanceAfter);
+
+        function settleBatch(InvoiceTerms[] calldata terms, uint256 gasPerItem) external;
+        function fundAndSettle(Authorization calldata authorization, InvoiceTerms calldata terms) external returns (uint256 amount);
+        function cancel(InvoiceTerms calldata terms) external;
+        function hasRole(uint8 role, address account) external view returns (bool);
+        function setRole(uint8 role, address account, bool granted) external;
+        function ESCROW() external view returns (address);
     }
 
     #[derive(Debug, PartialEq, Eq)]

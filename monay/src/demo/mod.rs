@@ -81,6 +81,9 @@ struct Network {
     /// An InvoiceEscrow that is already deployed.
     #[arg(long, value_name = "ADDRESS")]
     escrow: Option<Address>,
+    /// A SettlementGate that is already deployed and knows the development keys.
+    #[arg(long, value_name = "ADDRESS")]
+    gate: Option<Address>,
     /// A token that is already deployed; the customer must have some.
     #[arg(long, value_name = "ADDRESS")]
     token: Option<Address>,
@@ -99,6 +102,7 @@ impl Network {
             chain_id: self.chain_id,
             rpc_url: self.rpc_url.clone(),
             escrow: self.escrow,
+            gate: self.gate,
             token: self.token,
             database_url: std::env::var("DATABASE_URL").ok(),
             api_port: self.api_port,

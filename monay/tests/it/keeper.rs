@@ -9,7 +9,6 @@ use monay::stack::Cast;
 sol! {
     function pause();
     function unpause();
-    function settle_(uint256);
 }
 
 fn words(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -109,14 +108,14 @@ async fn nothing_is_sent_back_before_chain_time_says_so() {
     // One second before expiry, and that final.
     net.warp(issued.expires_at - 5).await;
     net.index().await;
-    net.keeper.coordinate().await.unwrap();
+    net.coordinator.coordinate().await.unwrap();
     assert_eq!(net.intents(&issued).await, []);
     assert_eq!(net.statuses(&issued).await.0, "partially_paid");
     // Expired, but the last block before expiry is not final yet.
     net.node().set_next_timestamp(issued.expires_at).await.unwrap();
     net.mine().await;
     net.index().await;
-    net.keeper.coordinate().await.unwrap();
+    net.coordinator.coordinate().await.unwrap();
     assert_eq!((net.intents(&issued).await, net.statuses(&issued).await.0), (vec![], "expired".into()));
 }
 

@@ -13,7 +13,7 @@ use domain::project::GRACE_SECONDS;
 use domain::request::CreateInvoice;
 use domain::wallet::WalletMode;
 use indexer::Indexer;
-use keeper::Keeper;
+use keeper::{Duty, Keeper};
 use monay::stack::{Cast, Options, Stack, TENANT};
 use sqlx::Row;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +34,7 @@ pub(crate) struct Net {
     pub(crate) stack: Stack,
     pub(crate) indexer: Indexer<Evm>,
     pub(crate) keeper: Keeper<Evm>,
+    pub(crate) coordinator: Keeper<Evm>,
 }
 
 /// An invoice of a test.
@@ -64,12 +65,18 @@ impl Net {
         let database_url = std::env::var("DATABASE_URL").ok();
         let stack = Stack::start(Options { mining, program, database_url, ..Options::default() }).await.unwrap();
         let chain = stack.chain().unwrap();
-        let signer = PrivateKeySigner::from_bytes(&Cast::key(Cast::KEEPER)).unwrap();
-        let evm = Evm::connect(&chain.rpc_url, chain.id, Some(signer)).await.unwrap();
-        let config = keeper::Config { poll: Duration::from_millis(20), resend_after: Duration::ZERO };
-        let keeper = Keeper { config, store: stack.store.clone(), chain: evm.clone() };
-        keeper.put_signer().await.unwrap();
-        Self { indexer: Indexer { store: stack.store.clone(), chain: evm }, keeper, stack }
+        let with_duty = async |duty: Duty, who: usize| {
+            let signer = PrivateKeySigner::from_bytes(&Cast::key(who)).unwrap();
+            let evm = Evm::connect(&chain.rpc_url, chain.id, Some(signer)).await.unwrap();
+            let config = keeper::Config { duty, poll: Duration::from_millis(20), resend_after: Duration::ZERO };
+            let keeper = Keeper { config, store: stack.store.clone(), chain: evm };
+            keeper.put_signer().await.unwrap();
+            keeper
+        };
+        let keeper = with_duty(Duty::Settle, Cast::KEEPER).await;
+        let coordinator = with_duty(Duty::Cancel, Cast::COORDINATOR).await;
+        let indexer = Indexer { store: stack.store.clone(), chain: keeper.chain.clone() };
+        Self { indexer, keeper, coordinator, stack }
     }
 
     pub(crate) fn node(&self) -> &Node {
@@ -112,7 +119,7 @@ impl Net {
             closes_at: expires_at + GRACE_SECONDS,
             refund_to: Cast::address(Cast::UNCLAIMED),
             refund_key: wish.refund_key.unwrap_or_default(),
-            settler: chain.settler,
+            settler: chain.gate,
             flags: if wish.partials { terms::FLAG_PARTIALS } else { 0 },
         };
         let purse = terms.deposit_address(&Deployment::version_1(chain.escrow));
@@ -186,11 +193,15 @@ impl Net {
     /// One round of everything: look, act, mine, look.
     pub(crate) async fn round(&self) {
         self.index().await;
-        self.keeper.coordinate().await.unwrap();
-        while self.keeper.execute().await.unwrap() {}
+        self.coordinator.coordinate().await.unwrap();
+        for keeper in [&self.keeper, &self.coordinator] {
+            while keeper.execute().await.unwrap() {}
+        }
         self.mine().await;
         self.index().await;
-        self.keeper.watch().await.unwrap();
+        for keeper in [&self.keeper, &self.coordinator] {
+            keeper.watch().await.unwrap();
+        }
     }
 
     /// Rounds enough for anything to become final.

@@ -46,7 +46,7 @@ async fn migrating_twice_changes_nothing_and_another_deployment_is_refused() {
     let net = Net::start().await;
     monay::setup::migrate(&net.stack.config).await.unwrap();
     let mut other = net.stack.config.clone();
-    other.chains.get_mut("base").unwrap().settler = alloy_primitives::Address::repeat_byte(9);
+    other.chains.get_mut("base").unwrap().settle_at = domain::tier::Tier::Safe;
     let error = monay::setup::migrate(&other).await.unwrap_err().to_string();
     assert!(error.contains("use another database"), "{error}");
     let mut elsewhere = net.stack.config.clone();

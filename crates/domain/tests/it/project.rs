@@ -21,6 +21,7 @@ fn facts() -> Facts {
         amount: 150,
         partials: false,
         refund_key: false,
+        anyone_settles: false,
         closes_at: CLOSES,
         expires_at: EXPIRES,
         settlement: Settlement::Automatic,

@@ -1,0 +1,169 @@
+//! What somebody asks for, beside what the facts call for: a customer's order where money goes back to, a customer's
+//! authorization to be charged, a refund of a token that was sent by mistake. Each is an intent of its own.
+
+use crate::codec::{Columns, big};
+use crate::{Error, INTENTS_CHANNEL, PgConnection, statements};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use domain::intent::{IntentKind, intent_id};
+use sqlx::postgres::PgRow;
+use terms::InvoiceTerms;
+use terms::abi::{Authorization, RefundOrder};
+
+statements! {
+    REFUNDED = "SELECT LEAST(COALESCE(SUM(amount_units), 0), $3::text::numeric)::text AS refunded FROM escrow_events
+        WHERE terms_hash = $1 AND token = $2 AND kind IN (4, 5)";
+    RECEIVED = "SELECT LEAST(COALESCE(SUM(amount_units), 0), $3::text::numeric)::text AS received FROM deposits
+        WHERE terms_hash = $1 AND token = $2";
+    // A refund that was given up may be asked for again.
+    INSERT_INTENT = "INSERT INTO intents (id, tenant_id, chain_id, terms_hash, kind, token, cumulative_before, state)
+        VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, 'accepted')
+        ON CONFLICT (id) DO UPDATE SET state = 'accepted', tries = 0, not_before = now(), updated_at = now()
+        WHERE intents.kind = 'refund' AND intents.state IN ('superseded', 'failed')";
+    INSERT_ORDER = "INSERT INTO refund_orders (intent_id, tenant_id, terms_hash, token, recipient, nonce, deadline, signature, word)
+        VALUES ($1, $2, $3, $4, $5, $6::text::numeric, $7, $8, $9)";
+    INSERT_AUTHORIZATION = "INSERT INTO payment_authorizations (intent_id, tenant_id, terms_hash, payer, value_units, valid_after,
+            valid_before, nonce, signature)
+        VALUES ($1, $2, $3, $4, $5::text::numeric, $6, $7, $8, $9)";
+    ANNOUNCE = "SELECT pg_notify($1, $2)";
+    ORDER = "SELECT terms_hash, token, recipient, nonce::text AS nonce, deadline, signature FROM refund_orders WHERE intent_id = $1";
+    AUTHORIZATION = "SELECT payer, value_units::text AS value, valid_after, valid_before, nonce, signature FROM payment_authorizations
+        WHERE intent_id = $1";
+}
+
+/// What has come and gone of one token at a deposit address, in base units as claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenBooks {
+    /// Transfers to it.
+    pub received: U256,
+    /// Refunds from it.
+    pub refunded: U256,
+}
+
+/// Adds up one token at the deposit address of these terms.
+pub async fn books(db: &mut PgConnection, terms_hash: B256, token: Address) -> Result<TokenBooks, Error> {
+    let max = U256::MAX.to_string();
+    let refunded = sqlx::query(REFUNDED).bind(terms_hash.as_slice()).bind(token.as_slice()).bind(&max);
+    let refunded = refunded.fetch_one(&mut *db).await?.u256("refunded")?;
+    let received = sqlx::query(RECEIVED).bind(terms_hash.as_slice()).bind(token.as_slice()).bind(&max);
+    Ok(TokenBooks { received: received.fetch_one(db).await?.u256("received")?, refunded })
+}
+
+/// Asks for a refund of `token` to where the terms say. Whether that is news: it may have been asked for already.
+pub async fn refund(
+    db: &mut PgConnection,
+    tenant_id: &str,
+    terms: &InvoiceTerms,
+    token: Address,
+) -> Result<(B256, bool), Error> {
+    let before = books(db, terms.hash(), token).await?.refunded;
+    insert(db, tenant_id, terms, IntentKind::Refund, token, before).await
+}
+
+/// Stores a customer's order with its signature and the word it rests on. Whether it is news: for what lies at an address
+/// there is one order, and the first one stands until it is carried out.
+pub async fn order(
+    db: &mut PgConnection,
+    tenant_id: &str,
+    terms: &InvoiceTerms,
+    order: &RefundOrder,
+    signature: &[u8],
+    word: &serde_json::Value,
+) -> Result<(B256, bool), Error> {
+    let before = books(db, order.termsHash, order.token).await?.refunded;
+    let (id, news) = insert(db, tenant_id, terms, IntentKind::RefundByOrder, order.token, before).await?;
+    if news {
+        sqlx::query(INSERT_ORDER)
+            .bind(id.as_slice())
+            .bind(tenant_id)
+            .bind(order.termsHash.as_slice())
+            .bind(order.token.as_slice())
+            .bind(order.to.as_slice())
+            .bind(order.nonce.to_string())
+            .bind(order.deadline.saturating_to::<i64>())
+            .bind(signature)
+            .bind(word)
+            .execute(db)
+            .await?;
+    }
+    Ok((id, news))
+}
+
+/// Stores a payer's authorization. Whether it is news: each of a payer's nonces counts once.
+pub async fn authorization(
+    db: &mut PgConnection,
+    tenant_id: &str,
+    terms: &InvoiceTerms,
+    authorization: &Authorization,
+) -> Result<(B256, bool), Error> {
+    // The payer's nonce is the total before: it is used at most once on chain, whoever submits it.
+    let before = U256::from_be_bytes(authorization.nonce.0);
+    let (id, news) = insert(db, tenant_id, terms, IntentKind::Fund, authorization.from, before).await?;
+    if news {
+        sqlx::query(INSERT_AUTHORIZATION)
+            .bind(id.as_slice())
+            .bind(tenant_id)
+            .bind(terms.hash().to_vec())
+            .bind(authorization.from.as_slice())
+            .bind(authorization.value.to_string())
+            .bind(authorization.validAfter.saturating_to::<i64>())
+            .bind(authorization.validBefore.saturating_to::<i64>())
+            .bind(authorization.nonce.as_slice())
+            .bind(authorization.signature.as_ref())
+            .execute(db)
+            .await?;
+    }
+    Ok((id, news))
+}
+
+async fn insert(
+    db: &mut PgConnection,
+    tenant_id: &str,
+    terms: &InvoiceTerms,
+    kind: IntentKind,
+    token: Address,
+    before: U256,
+) -> Result<(B256, bool), Error> {
+    let id = intent_id(kind, terms.chain, terms.hash(), token, before);
+    let inserted = sqlx::query(INSERT_INTENT)
+        .bind(id.as_slice())
+        .bind(tenant_id)
+        .bind(big(terms.chain)?)
+        .bind(terms.hash().to_vec())
+        .bind(kind.as_str())
+        .bind(token.as_slice())
+        .bind(before.to_string())
+        .execute(&mut *db)
+        .await?;
+    sqlx::query(ANNOUNCE).bind(INTENTS_CHANNEL).bind(terms.chain.to_string()).execute(db).await?;
+    Ok((id, inserted.rows_affected() == 1))
+}
+
+/// The order that an intent carries out, with its signature.
+pub(crate) async fn order_of(db: &mut PgConnection, intent: B256) -> Result<(RefundOrder, Bytes), Error> {
+    let row = sqlx::query(ORDER).bind(intent.as_slice()).fetch_one(db).await?;
+    let order = RefundOrder {
+        termsHash: row.hash("terms_hash")?,
+        token: row.address("token")?,
+        to: row.address("recipient")?,
+        nonce: row.u256("nonce")?,
+        deadline: U256::from(row.u64("deadline")?),
+    };
+    Ok((order, bytes(&row, "signature")?))
+}
+
+/// The authorization that an intent submits.
+pub(crate) async fn authorization_of(db: &mut PgConnection, intent: B256) -> Result<Authorization, Error> {
+    let row = sqlx::query(AUTHORIZATION).bind(intent.as_slice()).fetch_one(db).await?;
+    Ok(Authorization {
+        from: row.address("payer")?,
+        value: row.u256("value")?,
+        validAfter: U256::from(row.u64("valid_after")?),
+        validBefore: U256::from(row.u64("valid_before")?),
+        nonce: row.hash("nonce")?,
+        signature: bytes(&row, "signature")?,
+    })
+}
+
+fn bytes(row: &PgRow, column: &str) -> Result<Bytes, Error> {
+    Ok(sqlx::Row::try_get::<Vec<u8>, _>(row, column)?.into())
+}
