@@ -41,9 +41,6 @@ pub enum Error {
     /// cancel: somebody else.
     #[error("the caller is neither payee nor settler")]
     NotPayeeNorSettler,
-    /// pay: the payee would pay himself.
-    #[error("the payee cannot pay his own invoice")]
-    PayerIsPayee,
 
     // When the payee can have money.
     /// settle, pay and cancel: paid in full or cancelled already.
@@ -52,6 +49,9 @@ pub enum Error {
     /// settle, pay and cancel: from closesAt on.
     #[error("the invoice has closed")]
     Closed,
+    /// pay: the payee would pay himself. Who asks, but looked at after when.
+    #[error("the payee cannot pay his own invoice")]
+    PayerIsPayee,
     // Orders.
     /// The terms name no key that could give an order.
     #[error("the terms have no refund key")]
@@ -111,9 +111,9 @@ impl Error {
         Self::InvalidRefundTo,
         Self::NotSettler,
         Self::NotPayeeNorSettler,
-        Self::PayerIsPayee,
         Self::NotOpen,
         Self::Closed,
+        Self::PayerIsPayee,
         Self::NoRefundKey,
         Self::OrderForOtherTerms,
         Self::OrderExpired,

@@ -59,10 +59,10 @@ impl Transaction {
     pub(crate) fn pay(&mut self, caller: Address, terms: &InvoiceTerms, amount: U256) -> Result<u128, Error> {
         self.world.check(terms)?;
         settler_calls(caller, terms)?;
+        let (hash, slot) = self.open(terms)?;
         if caller == terms.payee {
             return Err(Error::PayerIsPayee);
         }
-        let (hash, slot) = self.open(terms)?;
 
         let amount = moved(terms, slot, amount)?;
         self.record_payment(terms, hash, slot, amount, Kind::Paid)?;
