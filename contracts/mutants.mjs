@@ -74,6 +74,15 @@ const mutants = [
   ["the purse burns coin", PURSE, "address(this).balance == 0 ? msg.sender : beneficiary", "address(this)", "Settle", "test_settle_cannotBeBlockedByNativeCoinAtThePurse"],
   ["the purse stays", PURSE, "selfdestruct(payable(address(this).balance == 0 ? msg.sender : beneficiary));", "", "Settle", "test_settle_givesThePayeeExactlyTheAmountAndLeavesNoTrace"],
 
+  // The invariants themselves can fail.
+  ["X1: a unit is lost on the way back", ESCROW, "        amount = token == address(0) ? purse.balance : Tokens.balanceOf({token: token, account: purse});", "        amount = token == address(0) ? purse.balance : Tokens.balanceOf({token: token, account: purse});\n        if (amount > 500 && token != address(0)) to = address(1);", "invariant/Invariants", "invariant_X1_conservation"],
+  ["X2: each partial payment is the first", ESCROW, "uint256 due = terms.amount - state.paid;", "uint256 due = terms.amount;", "invariant/Invariants", "invariant_X2_neverPaidAboveAmount"],
+  ["X3, T5: coin to whoever calls", ESCROW, "beneficiary: token == address(0) ? to : terms.refundTo", "beneficiary: msg.sender", "invariant/Invariants", "invariant_X3_T5_surplusToNobodyElse"],
+  ["X10: an end that is not final", ESCROW, "if (state.status != STATUS_OPEN) revert NotOpen(termsHash, state.status);", "", "invariant/Invariants", "invariant_X10_endIsFinal"],
+  ["X15: an event with the sum before", ESCROW, "            amount: amount,\n            paid: state.paid,\n            status: state.status,\n            kind: kind\n        });\n    }", "            amount: amount,\n            paid: state.paid - uint128(amount),\n            status: state.status,\n            kind: kind\n        });\n    }", "invariant/Invariants", "invariant_X15_eventsFoldToTheState"],
+  ["E4: a purse that stays when it is paid in full", PURSE, "selfdestruct(payable(", "if (amount < 1000) selfdestruct(payable(", "invariant/Invariants", "invariant_E4_noTraceAtAnyPurse"],
+  ["T1: payee is not bound", TERMS, "termsHash := keccak256(start, 0x180)", "let payee_ := mload(add(terms, 0x60)) mstore(add(terms, 0x60), 0) termsHash := keccak256(start, 0x180) mstore(add(terms, 0x60), payee_)", "invariant/Invariants", "invariant_X2_neverPaidAboveAmount"],
+
   // The gate.
   ["any clearer", GATE, "if (!hasRole[Role.Clearer][signer] || signer == address(0)) revert NotInRole(signer, Role.Clearer);", "", "SettlementGate", "test_gate_payFromWithoutAClearanceReverts"],
   ["a clearance is used again", GATE, "clearanceUsed[digest] = true;", "", "SettlementGate", "test_gate_aClearanceIsForOnePayerOneInvoiceAndOnce"],
@@ -102,7 +111,9 @@ for (const [what, file, from, to, testFile, test] of mutants) {
   const copy = join(work, "contracts");
   rmSync(copy, { recursive: true, force: true });
   mkdirSync(join(copy, "test"), { recursive: true });
-  for (const part of ["src", "foundry.toml", "artifacts", "lib", "test/base", "test/tokens", `test/${testFile}.t.sol`]) {
+  const parts = ["src", "foundry.toml", "artifacts", "lib", "test/base", "test/tokens", `test/${testFile}.t.sol`];
+  if (testFile.startsWith("invariant")) parts.push("test/invariant/Handler.sol");
+  for (const part of parts) {
     cpSync(join(here, part), join(copy, part), { recursive: true, verbatimSymlinks: true });
   }
   const source = readFileSync(join(copy, file), "utf8");
@@ -111,6 +122,7 @@ for (const [what, file, from, to, testFile, test] of mutants) {
     survived += 1;
     continue;
   }
+  // Which of a handler's calls notices first does not matter: any failure of the invariant's test is one.
   writeFileSync(join(copy, file), source.replace(from, () => to));
   const result = spawnSync(forge, ["test", "--match-test", `^${test}\\(`], { cwd: copy, encoding: "utf8" });
   const killed = result.stdout.includes("[FAIL") && result.stdout.includes(test);

@@ -78,6 +78,7 @@ contract TermsTest is EscrowTest {
         assertEq(keccak256(abi.encode(read)), keccak256(abi.encode(terms)), "fields");
     }
 
+    /// forge-config: default.fuzz.runs = 10000
     /// @dev E1: for any valid terms, where money is told to go is where the purse runs.
     function testFuzz_E1_predictedIsWhereItRuns(
         bytes32 invoiceId,
