@@ -222,3 +222,51 @@ proptest! {
         prop_assert!(!outcome.wallet.contains(&W::Destroyed) || outcome.balance.is_zero());
     }
 }
+
+#[test]
+fn where_anyone_may_settle_we_never_cancel_and_the_money_goes_back_at_the_close() {
+    for (now, expected) in [(EXPIRES, vec![]), (CLOSES - 1, vec![]), (CLOSES, vec![IntentKind::Refund])] {
+        let mut facts = Facts { anyone_settles: true, now, final_now: now, ..facts() };
+        deposit(&mut facts, 149, true, 50);
+        assert_eq!(kinds(&project(&facts)), expected, "at {now}");
+    }
+}
+
+#[test]
+fn what_somebody_asked_for_stands_although_the_facts_do_not_call_for_it() {
+    let foreign = Address::repeat_byte(8);
+    for (kind, token, now, stands) in [
+        (IntentKind::RefundByOrder, TOKEN, 1_000, true),
+        (IntentKind::Refund, foreign, 1_000, true),
+        (IntentKind::Refund, TOKEN, 1_000, false),
+        (IntentKind::Fund, TOKEN, EXPIRES - 1, true),
+        (IntentKind::Fund, TOKEN, EXPIRES, false),
+        (IntentKind::Settle, TOKEN, 1_000, false),
+        (IntentKind::Cancel, TOKEN, 1_000, false),
+    ] {
+        let mut facts = Facts { now, ..facts() };
+        let id = intent_id(kind, facts.chain, facts.terms_hash, token, U256::ZERO);
+        let state = IntentState::Accepted;
+        facts.intents = vec![IntentFact { id, kind, token, cumulative_before: U256::ZERO, state }];
+        let expected = if stands { vec![] } else { vec![(id, IntentState::Superseded)] };
+        assert_eq!(project(&facts).intents, expected, "{kind} of {token} at {now}");
+    }
+}
+
+#[test]
+fn an_order_is_final_by_the_refund_that_starts_from_its_total_and_by_no_other() {
+    let mut facts = Facts { refund_key: true, ..facts() };
+    deposit(&mut facts, 200, true, 50);
+    record(&mut facts, Recorded::Settled, 150, 150, 1, 60);
+    record(&mut facts, Recorded::Refunded, 50, 150, 1, 61);
+    facts.heights.final_ = 61;
+    let order = |before: u64| {
+        let before = U256::from(before);
+        let id = intent_id(IntentKind::RefundByOrder, 8453, facts.terms_hash, TOKEN, before);
+        let state = IntentState::Broadcast;
+        IntentFact { id, kind: IntentKind::RefundByOrder, token: TOKEN, cumulative_before: before, state }
+    };
+    let (first, second) = (order(0), order(50));
+    facts.intents = vec![first.clone(), second];
+    assert_eq!(project(&facts).intents, [(first.id, IntentState::Final)]);
+}
