@@ -1,27 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {SettlementGate} from "../src/SettlementGate.sol";
 import {InvoiceTerms} from "../src/interfaces/IInvoiceEscrow.sol";
+import {Authorization, ISettlementGate} from "../src/interfaces/ISettlementGate.sol";
 import {EscrowTest} from "./base/EscrowTest.sol";
+import {PlainToken} from "./tokens/PlainToken.sol";
 
-/// @notice What things cost, as whole transactions (isolate = true). `snapshots/` keeps the numbers.
+/// @notice What things cost, as whole transactions (isolate = true), with USDC behind its proxy and with a plain ERC-20.
+/// `snapshots/GasTest.json` keeps the numbers; with FORGE_SNAPSHOT_CHECK=true a change fails.
+///
+/// As in real life each customer is another, nobody has used the customers' accounts for anything, and the payee has
+/// been paid before.
 contract GasTest is EscrowTest {
     uint256 private constant GAS_PER_ITEM = 200_000;
 
+    SettlementGate private gate;
+    PlainToken private plain;
+
     function setUp() public override {
         super.setUp();
+        gate =
+            new SettlementGate({escrow: escrow, mintGate: address(0), firstAdmin: address(this), cancelsPerDay: 1000});
+        gate.setRole(ISettlementGate.Role.Settler, settler, true);
+        gate.setRole(ISettlementGate.Role.Canceller, settler, true);
+        plain = new PlainToken(6);
         fund(payee, 1);
-        fund(customer, 1);
+        plain.mint(payee, 1);
+    }
+
+    /// @dev The `i`th invoice, with all that an invoice usually has.
+    function termsOf(uint256 i, bool usdcNotPlain) private view returns (InvoiceTerms memory terms) {
+        terms = exactTerms();
+        terms.invoiceId = keccak256(abi.encode(i));
+        terms.token = usdcNotPlain ? address(usdc) : address(plain);
+        terms.refundTo = address(uint160(uint256(keccak256(abi.encode("customer", i)))));
+        terms.refundKey = refundKey;
+        terms.settler = address(gate);
+    }
+
+    function put(InvoiceTerms memory terms, uint256 amount) private {
+        if (terms.token == address(usdc)) fund(purseOf(terms), amount);
+        else plain.mint(purseOf(terms), amount);
+    }
+
+    function named(string memory what, bool usdcNotPlain) private pure returns (string memory) {
+        return string.concat(usdcNotPlain ? "USDC: " : "plain ERC-20: ", what);
     }
 
     function test_gas_transfersCostWhatCirclesDo() public {
         fund(payer, 1000);
         vm.prank(payer);
         usdc.transfer(payee, 10);
-        uint256 toHolder = vm.snapshotGasLastCall("USDC transfer to a holder");
+        uint256 toHolder = vm.snapshotGasLastCall("USDC: transfer to a holder");
         vm.prank(payer);
         usdc.transfer(stranger, 10);
-        uint256 toFresh = vm.snapshotGasLastCall("USDC transfer to a fresh address");
+        uint256 toFresh = vm.snapshotGasLastCall("USDC: transfer to a fresh address");
         // Circle's FiatTokenV2_2 behind its proxy: 44,819 and 61,919. Within 3 %.
         assertLe(toHolder, 46_163, "transfer to a holder");
         assertGe(toHolder, 43_475, "transfer to a holder");
@@ -29,71 +63,103 @@ contract GasTest is EscrowTest {
         assertGe(toFresh, 60_062, "transfer to a fresh address");
     }
 
-    function test_gas_settle() public {
-        InvoiceTerms memory terms = exactTerms();
-        send(terms, AMOUNT);
-        escrow.settle(terms);
-        vm.snapshotGasLastCall("settle");
+    function test_gas_settleThroughTheGate() public {
+        uint8[4] memory sizes = [1, 10, 50, 100];
+        for (uint256 k = 0; k < 8; ++k) {
+            bool usdcNotPlain = k < 4;
+            uint256 n = sizes[k % 4];
+            InvoiceTerms[] memory batch = new InvoiceTerms[](n);
+            for (uint256 i = 0; i < n; ++i) {
+                batch[i] = termsOf(1000 * k + i, usdcNotPlain);
+                put(batch[i], AMOUNT);
+            }
+            vm.prank(settler);
+            gate.settleBatch(batch, GAS_PER_ITEM);
+            string memory what = string.concat("settle N=", vm.toString(n), " through the gate, in total");
+            uint256 total = vm.snapshotGasLastCall(named(what, usdcNotPlain));
+            for (uint256 i = 0; i < n; ++i) {
+                assertState(batch[i], AMOUNT, 1, NOW);
+            }
+            if (n == 100) assertLe(total / n, usdcNotPlain ? 80_000 : 78_000, "per invoice");
+        }
     }
 
-    function test_gas_settleWithExcess() public {
-        InvoiceTerms memory terms = exactTerms();
-        send(terms, AMOUNT + 1);
-        escrow.settle(terms);
-        vm.snapshotGasLastCall("settle, excess stays");
-        escrow.refund(terms, address(usdc));
-        vm.snapshotGasLastCall("late sweep");
+    function test_gas_gaslessThroughTheGate() public {
+        InvoiceTerms memory terms = termsOf(1, true);
+        fund(payer, AMOUNT);
+        Authorization memory authorization = Authorization({
+            from: payer,
+            value: AMOUNT,
+            validAfter: 0,
+            validBefore: NOW + 1 hours,
+            nonce: keccak256("nonce"),
+            signature: ""
+        });
+        bytes32 structHash = keccak256(
+            abi.encode(
+                usdc.TRANSFER_WITH_AUTHORIZATION_TYPEHASH(),
+                payer,
+                purseOf(terms),
+                AMOUNT,
+                0,
+                NOW + 1 hours,
+                authorization.nonce
+            )
+        );
+        authorization.signature =
+            sign("payer", keccak256(abi.encodePacked(hex"1901", usdc.DOMAIN_SEPARATOR(), structHash)));
+        vm.prank(settler);
+        gate.fundAndSettle(authorization, terms);
+        vm.snapshotGasLastCall("USDC: gasless, funded and settled through the gate");
     }
 
-    function test_gas_refund() public {
-        InvoiceTerms memory terms = exactTerms();
-        send(terms, AMOUNT - 1);
-        vm.warp(CLOSES_AT);
-        escrow.refund(terms, address(usdc));
-        vm.snapshotGasLastCall("refund at closesAt");
+    function test_gas_directVerbs() public {
+        for (uint256 k = 0; k < 2; ++k) {
+            bool usdcNotPlain = k == 0;
+
+            InvoiceTerms memory terms = termsOf(1, usdcNotPlain);
+            terms.settler = address(0);
+            terms.refundKey = address(0);
+            put(terms, AMOUNT + 1);
+            escrow.settle(terms);
+            vm.snapshotGasLastCall(named("settle directly, excess stays", usdcNotPlain));
+            escrow.refund(terms, terms.token);
+            vm.snapshotGasLastCall(named("late sweep to a fresh address", usdcNotPlain));
+            put(terms, 1);
+            escrow.refund(terms, terms.token);
+            vm.snapshotGasLastCall(named("late sweep to a holder", usdcNotPlain));
+
+            terms.invoiceId = keccak256("pay");
+            address token = terms.token;
+            if (usdcNotPlain) fund(payer, AMOUNT + 1);
+            else plain.mint(payer, AMOUNT + 1);
+            vm.prank(payer);
+            PlainToken(token).approve(address(escrow), AMOUNT + 1);
+            vm.prank(payer);
+            escrow.pay(terms, AMOUNT);
+            vm.snapshotGasLastCall(named("pay", usdcNotPlain));
+
+            terms.invoiceId = keccak256("refund");
+            put(terms, AMOUNT - 1);
+            vm.warp(CLOSES_AT);
+            escrow.refund(terms, terms.token);
+            vm.snapshotGasLastCall(named("refund at closesAt, to a holder", usdcNotPlain));
+            vm.warp(NOW);
+        }
     }
 
     function test_gas_cancel() public {
-        InvoiceTerms memory terms = exactTerms();
+        InvoiceTerms memory terms = termsOf(1, true);
         vm.prank(payee);
         escrow.cancel(terms);
-        vm.snapshotGasLastCall("cancel");
-    }
-
-    function test_gas_pay() public {
-        InvoiceTerms memory terms = exactTerms();
-        fund(payer, AMOUNT + 1);
-        vm.prank(payer);
-        usdc.approve(address(escrow), AMOUNT + 1);
-        vm.prank(payer);
-        escrow.pay(terms, AMOUNT);
-        vm.snapshotGasLastCall("pay");
-    }
-
-    function test_gas_batch10() public {
-        assertLe(_batch(10), 85_000, "settleBatch of 10, per invoice");
-    }
-
-    function test_gas_batch50() public {
-        assertLe(_batch(50), 81_000, "settleBatch of 50, per invoice");
-    }
-
-    function test_gas_batch100() public {
-        assertLe(_batch(100), 80_000, "settleBatch of 100, per invoice");
-    }
-
-    function _batch(uint256 n) private returns (uint256 perInvoice) {
-        InvoiceTerms[] memory batch = new InvoiceTerms[](n);
-        for (uint256 i = 0; i < n; ++i) {
-            batch[i] = boundTerms();
-            batch[i].invoiceId = keccak256(abi.encode(i));
-            batch[i].refundTo = address(uint160(uint256(keccak256(abi.encode("customer", i)))));
-            send(batch[i], AMOUNT);
-        }
+        vm.snapshotGasLastCall("cancel by the payee");
+        terms = termsOf(2, true);
         vm.prank(settler);
-        escrow.settleBatch(batch, GAS_PER_ITEM);
-        uint256 total = vm.snapshotGasLastCall(string.concat("settleBatch of ", vm.toString(n), ", in total"));
-        assertEq(usdc.balanceOf(payee), 1 + n * AMOUNT, "all settled");
-        return total / n;
+        gate.cancel(terms);
+        vm.snapshotGasLastCall("cancel through the gate, first");
+        terms = termsOf(3, true);
+        vm.prank(settler);
+        gate.cancel(terms);
+        vm.snapshotGasLastCall("cancel through the gate");
     }
 }

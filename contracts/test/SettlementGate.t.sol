@@ -559,21 +559,6 @@ contract SettlementGateTest is EscrowTest {
         assertEq(usdc.balanceOf(payee), AMOUNT, "payee");
         assertEq(usdc.balanceOf(customer), AMOUNT, "customer");
     }
-
-    function test_gate_gas100() public {
-        InvoiceTerms[] memory batch = new InvoiceTerms[](100);
-        fund(payee, 1);
-        for (uint256 i = 0; i < 100; ++i) {
-            batch[i] = gateTerms();
-            batch[i].refundKey = refundKey;
-            batch[i].invoiceId = keccak256(abi.encode(i));
-            batch[i].refundTo = address(uint160(uint256(keccak256(abi.encode("customer", i)))));
-            send(batch[i], AMOUNT);
-        }
-        vm.prank(keeper);
-        gate.settleBatch(batch, 200_000);
-        assertLe(vm.snapshotGasLastCall("settleBatch of 100 through the gate, in total") / 100, 80_000, "per invoice");
-    }
 }
 
 contract SaysYes {
