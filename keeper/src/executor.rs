@@ -1,7 +1,7 @@
 //! From intents to signed, committed, sent transactions: in that order.
 
 use crate::fault::{self, Bug, Point};
-use crate::{Error, Keeper, MAX_TRIES};
+use crate::{Error, Keeper};
 use alloy_primitives::B256;
 use chain::{Action, Chain, Contracts, Fees, MAX_BATCH, Sent, Signed, Simulated, batch_gas};
 use domain::intent::{AttemptState, IntentKind};
@@ -48,7 +48,7 @@ impl<C: Chain> Keeper<C> {
         Ok(true)
     }
 
-    /// Simulates each intent and groups those that would work. One that would not is put back with the reason: the
+    /// Simulates each intent and groups those that would work. One that would not is put off with the reason: the
     /// facts may have moved on (somebody else settled, a block was taken back), or will (a paused token).
     async fn plan(&self, tx: &mut Tx, contracts: Contracts, claimed: Vec<Claimed>) -> Result<Vec<Planned>, Error> {
         let simulated = claimed.into_iter().map(|intent| async move {
@@ -60,8 +60,8 @@ impl<C: Chain> Keeper<C> {
         for (intent, simulated, action) in try_join_all(simulated).await? {
             match (simulated, action, &mut batch.action) {
                 (Simulated::Reverts(words), ..) => {
-                    warn!(intent = %intent.id, kind = %intent.kind, words, "would revert; put back");
-                    store::attempts::put_back(tx, intent.id, &words, MAX_TRIES).await?;
+                    warn!(intent = %intent.id, kind = %intent.kind, words, "would revert; put off");
+                    store::attempts::defer(tx, intent.id, &words).await?;
                 }
                 (Simulated::Works(_), Action::Settle(one), Action::Settle(all)) => {
                     all.extend(one);

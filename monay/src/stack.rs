@@ -97,6 +97,9 @@ impl Cast {
 /// The tenant of the specification's example.
 pub const TENANT: &str = "tenant-utilityco";
 
+/// A second tenant, for what must not touch the first.
+pub const OTHER_TENANT: &str = "tenant-waterworks";
+
 /// What the customer has to spend: 10,000 USDC.
 const CUSTOMER_FUNDS: u128 = 10_000_000_000;
 
@@ -111,6 +114,8 @@ pub struct Stack {
     pub config: Config,
     /// An API key of [`TENANT`].
     pub api_key: String,
+    /// An API key of [`OTHER_TENANT`].
+    pub other_api_key: String,
     services: HashMap<Service, Running>,
     directory: Directory,
     program: PathBuf,
@@ -148,14 +153,16 @@ impl Stack {
         let config = configuration(&options, &directory.0, &postgres, &node, deployed).await?;
         options.progress.say("bringing the schema up to date");
         setup::migrate(&config).await?;
-        let tenant = setup::TenantArgs {
-            id: TENANT.to_owned(),
-            name: "UtilityCo Electric".to_owned(),
-            payee: Cast::address(Cast::ENTERPRISE),
+        let tenant = |id: &str, name: &str, payee: usize| setup::TenantArgs {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            payee: Cast::address(payee),
             unclaimed: Cast::address(Cast::UNCLAIMED),
             unverified: false,
         };
-        let api_key = setup::tenant(&config, &tenant).await?;
+        let api_key = setup::tenant(&config, &tenant(TENANT, "UtilityCo Electric", Cast::ENTERPRISE)).await?;
+        let other = tenant(OTHER_TENANT, "City Waterworks", Cast::OTHER_ENTERPRISE);
+        let other_api_key = setup::tenant(&config, &other).await?;
         let text = toml::to_string_pretty(&config).map_err(|error| Error::Config(error.to_string()))?;
         let file = directory.0.join("monay.toml");
         std::fs::write(&file, text).map_err(Error::file(&file))?;
@@ -168,6 +175,7 @@ impl Stack {
             store: Store::connect(&config.database_url, 4).await?,
             config,
             api_key,
+            other_api_key,
             services: HashMap::new(),
             directory,
             program,

@@ -41,6 +41,7 @@ sol! {
     interface IToken {
         function initialize(address firstOwner);
         function mint(address to, uint256 amount) returns (bool);
+        function transfer(address to, uint256 amount) returns (bool);
         function balanceOf(address account) returns (uint256);
         function decimals() returns (uint8);
     }
@@ -147,6 +148,20 @@ pub async fn mint(
     grants: &[(Address, u128)],
 ) -> Result<(), Error> {
     send(node, owner, grants.iter().map(|grant| mint_call(token, grant)).collect()).await
+}
+
+/// Sends each account its amount of a token, from an account that has enough: all at once, into one block.
+pub async fn transfer(
+    node: &Node,
+    from: &PrivateKeySigner,
+    token: Address,
+    payments: &[(Address, u128)],
+) -> Result<(), Error> {
+    let call = |(to, amount): &(Address, u128)| {
+        let input = IToken::transferCall { to: *to, amount: U256::from(*amount) }.abi_encode().into();
+        Call { to: token, input, gas: GAS_TO_CALL }
+    };
+    send(node, from, payments.iter().map(call).collect()).await
 }
 
 /// How much of a token an account has.

@@ -33,7 +33,7 @@ pub enum Recorded {
 }
 
 impl Recorded {
-    /// From the number on chain (PROTOCOL §9, fixed by `docs/adr/0002`).
+    /// From the number on chain (PROTOCOL §9, fixed by `docs/adr/0010`).
     pub const fn from_kind(kind: u8) -> Option<Self> {
         match kind {
             1 => Some(Self::Settled),
@@ -376,7 +376,7 @@ impl<'a> Books<'a> {
     }
 
     fn pays(&self, wanted: &[Wanted]) -> bool {
-        let settle = |intent: &&IntentFact| matches!(intent.kind, IntentKind::Settle | IntentKind::Fund);
+        let settle = |intent: &&IntentFact| intent.kind == IntentKind::Settle;
         wanted.iter().any(|want| want.kind == IntentKind::Settle)
             || self.facts.intents.iter().filter(settle).any(|intent| intent.state.in_flight())
     }

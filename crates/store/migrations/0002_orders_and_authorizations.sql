@@ -5,6 +5,10 @@
 ALTER TABLE intents DROP CONSTRAINT intents_kind_check;
 ALTER TABLE intents ADD CONSTRAINT intents_kind_check CHECK (kind IN ('settle', 'cancel', 'refund', 'refund_by_order', 'fund'));
 
+-- A simulation that says "would revert" has cost nothing: the intent waits longer each time, and never gives up (a token
+-- may be paused for a day). Only tries that were mined without effect count towards giving up.
+ALTER TABLE intents ADD COLUMN deferrals INTEGER NOT NULL DEFAULT 0;
+
 CREATE TABLE refund_orders (
     intent_id   hash32 PRIMARY KEY REFERENCES intents,
     tenant_id   TEXT NOT NULL REFERENCES tenants,

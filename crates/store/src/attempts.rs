@@ -25,6 +25,8 @@ statements! {
             state = CASE WHEN tries + 1 >= $3 THEN 'failed' ELSE 'accepted' END,
             not_before = now() + make_interval(secs => LEAST(60, 0.5 * power(2, LEAST(tries, 10)))) WHERE id = $1
             AND state IN ('accepted', 'signed', 'broadcast', 'unknown')";
+    DEFER = "UPDATE intents SET deferrals = LEAST(deferrals + 1, 1000), last_error = $2, updated_at = now(), state = 'accepted',
+            not_before = now() + make_interval(secs => LEAST(60, 0.5 * power(2, LEAST(deferrals, 10)))) WHERE id = $1";
     INSERT_ATTEMPT = "INSERT INTO attempts (chain_id, signer, nonce, raw_tx, tx_hash, gas_limit, max_fee, state)
         VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, 'signed') RETURNING id";
     LINK = "INSERT INTO attempt_intents (attempt_id, intent_id) VALUES ($1, $2)";
@@ -43,8 +45,10 @@ statements! {
         JOIN chains c ON c.chain_id = a.chain_id AND o.block_number <= c.final_number
         WHERE a.chain_id = $1 AND a.signer = $2 AND a.state IN ('signed', 'broadcast', 'unknown') ORDER BY a.id LIMIT $3";
     END_ATTEMPT = "UPDATE attempts SET state = 'final' WHERE id = $1 AND state <> 'final'";
+    // Invoices are locked before their intents and in the order of their terms, as everywhere.
     WITHOUT_EFFECT = "SELECT n.id, n.terms_hash FROM attempt_intents l JOIN intents n ON n.id = l.intent_id
-        WHERE l.attempt_id = $1 AND n.state IN ('signed', 'broadcast', 'unknown') FOR UPDATE OF n";
+        JOIN invoice_terms t USING (terms_hash) JOIN invoices i ON i.id = t.invoice_id
+        WHERE l.attempt_id = $1 AND n.state IN ('signed', 'broadcast', 'unknown') ORDER BY n.terms_hash FOR UPDATE OF i";
     BACKLOG = "SELECT count(*) FILTER (WHERE state = 'accepted') AS waiting,
             count(*) FILTER (WHERE state IN ('signed', 'broadcast', 'unknown')) AS in_flight,
             count(*) FILTER (WHERE state = 'failed') AS failed FROM intents WHERE chain_id = $1";
@@ -166,7 +170,13 @@ pub async fn claim(db: &mut PgConnection, chain: u64, kinds: &[IntentKind], limi
     Ok(claimed)
 }
 
-/// Puts an intent back for a later try, or gives it up at `limit` tries.
+/// Puts an intent off because it would revert now: each time for longer, up to a minute, and for ever.
+pub async fn defer(db: &mut PgConnection, intent: B256, error: &str) -> Result<(), Error> {
+    sqlx::query(DEFER).bind(intent.as_slice()).bind(error).execute(db).await?;
+    Ok(())
+}
+
+/// Puts an intent back for a later try after one without effect, or gives it up at `limit` tries.
 pub async fn put_back(db: &mut PgConnection, intent: B256, error: &str, limit: u32) -> Result<(), Error> {
     let query = sqlx::query(PUT_BACK).bind(intent.as_slice()).bind(error);
     query.bind(i32::try_from(limit).unwrap_or(i32::MAX)).execute(db).await?;

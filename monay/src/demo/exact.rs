@@ -19,8 +19,7 @@ pub(super) async fn play(mut scene: Scene<'_>) -> Result<StoryReport, Error> {
         scene.say(&format!("    settled by {}", settle.tx_hash));
     }
 
-    let received = scene.balance(issued.terms.payee).await?.saturating_sub(issued.payee_before);
-    scene.check("UtilityCo Electric has exactly 150 USDC more", received == U256::from(issued.terms.amount));
+    scene.check_payee(&issued).await?;
     scene.check(
         "Postgres says paid, 150.00 of 150.00",
         view.status == InvoiceStatus::Paid && view.paid == issued.terms.amount,
@@ -33,5 +32,5 @@ pub(super) async fn play(mut scene: Scene<'_>) -> Result<StoryReport, Error> {
         "every table concerned has its rows",
         one_each.clone().all(|(table, count)| rows.get(table) == Some(count)),
     );
-    scene.end("base-exact", &issued, view, U256::ZERO).await
+    scene.end("base-exact", &issued, view, U256::ZERO, None).await
 }

@@ -43,10 +43,10 @@ pub(super) async fn play(mut scene: Scene<'_>) -> Result<StoryReport, Error> {
         scene.say(&format!("    refunded by {}", refund.tx_hash));
     }
     scene.check("Jane has every unit back", after == before);
-    let received = scene.balance(issued.terms.payee).await?.saturating_sub(issued.payee_before);
+    let received = scene.payee_received(&issued).await?;
     scene.check("UtilityCo Electric got nothing", received.is_zero());
     scene.check("Postgres says expired, 0.00 paid", view.status == InvoiceStatus::Expired && view.paid == 0);
     let refunded = refund_tx.and_then(|tx| tx.amount.parse::<U256>().ok()).unwrap_or_default();
     scene.check(&format!("{} USDC were refunded", Units(TOO_LITTLE)), refunded == U256::from(TOO_LITTLE));
-    scene.end("base-expired", &issued, view, refunded).await
+    scene.end("base-expired", &issued, view, refunded, None).await
 }

@@ -1,10 +1,16 @@
 //! The demo: the specification's electricity bill, on a whole installation on this machine.
 
+mod batch;
 mod customer;
+mod direct;
 mod exact;
 mod expired;
+mod gasless;
+mod late;
+mod overpaid;
 mod report;
 mod scene;
+mod wrong_token;
 
 use crate::Error;
 use crate::services::Service;
@@ -15,24 +21,33 @@ use scene::Scene;
 use std::time::{Duration, Instant};
 use test_chain::{Mining, Progress};
 
-/// A story: its name, what it shows in one line, and how it is played.
-struct Story {
-    name: &'static str,
-    title: &'static str,
-}
-
-/// The stories, in the order they are played.
-const STORIES: &[Story] = &[
-    Story {
-        name: "base-exact",
-        title: "Jane pays her electricity bill on Base, to the cent; the wallet destroys itself",
-    },
-    Story { name: "base-expired", title: "Jane pays too little and time runs out; her money comes back" },
+/// The stories, in the order they are played. [`HELP`] says what they show.
+const STORIES: &[&str] = &[
+    "base-exact",
+    "base-expired",
+    "base-gasless",
+    "base-overpaid",
+    "base-late",
+    "base-wrong-token",
+    "base-batch",
+    "base-direct",
 ];
 
+/// What a story shows: its line of the help.
+fn title(story: &str) -> &'static str {
+    let lines = HELP.lines().filter_map(|line| line.trim().split_once(' '));
+    lines.filter(|(name, _)| *name == story).map(|(_, title)| title.trim()).next().unwrap_or_default()
+}
+
 const HELP: &str = "Stories:
-  base-exact     Jane pays her electricity bill on Base, to the cent; the wallet destroys itself
-  base-expired   Jane pays too little and time runs out; her money comes back
+  base-exact         Jane pays her electricity bill on Base, to the cent; the wallet destroys itself
+  base-expired       Jane pays too little and time runs out; her money comes back
+  base-gasless       Jane has dollars and no gas; a signature is enough
+  base-overpaid      Jane pays too much; the rest goes where she says
+  base-late          Jane pays again after the wallet is gone; it comes back
+  base-wrong-token   Jane sends another token; she gets it back and pays
+  base-batch         fifty bills at once, one of them poisoned
+  base-direct        Jane's wallet pays through the escrow itself
 
 Examples:
   monay demo                          play all stories
@@ -115,9 +130,8 @@ impl Network {
 /// Plays the demo. Whatever happens, every child is stopped before this returns.
 pub async fn run(args: Args) -> Result<(), Error> {
     for name in &args.story {
-        if !STORIES.iter().any(|story| story.name == name) {
-            let names: Vec<_> = STORIES.iter().map(|story| story.name).collect();
-            return Err(Error::Story(format!("there is no story '{name}': choose from {}", names.join(", "))));
+        if !STORIES.contains(&name.as_str()) {
+            return Err(Error::Story(format!("there is no story '{name}': choose from {}", STORIES.join(", "))));
         }
     }
     let voice = Voice { quiet_stdout: args.json };
@@ -131,20 +145,25 @@ async fn play(args: &Args, voice: Voice) -> Result<bool, Error> {
     stack.run_all().await?;
     voice.say(&format!("  everything runs after {:.1} s\n", seconds(began.elapsed())));
     let mut stories = Vec::new();
-    for story in
-        STORIES.iter().filter(|story| args.story.is_empty() || args.story.iter().any(|name| name == story.name))
-    {
-        voice.say(&format!("━━ {} ━━ {}\n", story.name, story.title));
-        let scene = Scene::new(&stack, voice)?;
-        let told = match story.name {
+    let chosen = STORIES.iter().filter(|story| args.story.is_empty() || args.story.iter().any(|name| name == *story));
+    for (at, story) in chosen.enumerate() {
+        voice.say(&format!("━━ {story} ━━ {}\n", title(story)));
+        let scene = Scene::new(&stack, voice, at == 0)?;
+        let told = match *story {
             "base-exact" => exact::play(scene).await,
-            _ => expired::play(scene).await,
+            "base-expired" => expired::play(scene).await,
+            "base-gasless" => gasless::play(scene).await,
+            "base-overpaid" => overpaid::play(scene).await,
+            "base-late" => late::play(scene).await,
+            "base-wrong-token" => wrong_token::play(scene).await,
+            "base-batch" => batch::play(scene).await,
+            _ => direct::play(scene).await,
         };
         stories.push(match told {
             Ok(report) => report,
             Err(error) => {
                 voice.say(&format!("  ✗ {error}\n"));
-                StoryReport::failed(story.name, &error)
+                StoryReport::failed(story, &error)
             }
         });
     }

@@ -118,10 +118,10 @@ impl Report {
 
     pub(super) fn table(&self) -> String {
         let mut table = String::new();
-        let line = "─".repeat(96);
+        let line = "─".repeat(97);
         let _ = writeln!(
             table,
-            "{:<14} {:<17} {:>10}  {:<10} {:<10} {:>10} {:>10} {:>7}",
+            "{:<16} {:<16} {:>10}  {:<10} {:<10} {:>10} {:>10} {:>7}",
             "story", "invoice", "amount", "status", "wallet", "payee got", "returned", "time"
         );
         let _ = writeln!(table, "{line}");
@@ -133,7 +133,7 @@ impl Report {
             let millis = story.durations_ms.get("story").copied().unwrap_or(0);
             let _ = writeln!(
                 table,
-                "{:<14} {:<17} {:>10}  {:<10} {:<10} {:>10} {:>10} {:>3}.{} s {}",
+                "{:<16} {:<16} {:>10}  {:<10} {:<10} {:>10} {:>10} {:>3}.{} s {}",
                 story.name,
                 invoice.map_or("", |invoice| &invoice.number),
                 units(invoice.map(|invoice| &invoice.amount)),

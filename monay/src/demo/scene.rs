@@ -6,7 +6,9 @@ use super::{Voice, seconds};
 use crate::Error;
 use crate::stack::{Cast, Stack, TENANT};
 use alloy::providers::Provider;
-use alloy_primitives::{Address, U256};
+use alloy::signers::local::PrivateKeySigner;
+use alloy_primitives::{Address, B256, U256};
+use domain::invoice::InvoiceStatus;
 use serde_json::{Value, json};
 use sqlx::Row;
 use std::collections::BTreeMap;
@@ -28,6 +30,8 @@ pub(super) struct Scene<'a> {
     checks: Vec<Check>,
     /// The last status that was told.
     told: String,
+    /// Whether this story is the first one: requests are shown whole in it, in others what is new in them.
+    first: bool,
 }
 
 /// An invoice as the API gave it, with what the story needs of it.
@@ -36,11 +40,14 @@ pub(super) struct Issued {
     pub(super) address: Address,
     pub(super) terms: InvoiceTerms,
     pub(super) payee_before: U256,
+    /// The path of the pay link.
+    pub(super) pay_path: String,
 }
 
 impl<'a> Scene<'a> {
-    pub(super) fn new(stack: &'a Stack, voice: Voice) -> Result<Self, Error> {
+    pub(super) fn new(stack: &'a Stack, voice: Voice, first: bool) -> Result<Self, Error> {
         Ok(Self {
+            first,
             stack,
             voice,
             customer: Customer {
@@ -99,10 +106,7 @@ impl<'a> Scene<'a> {
     /// The enterprise posts an invoice.
     pub(super) async fn create(&mut self, request: &Value) -> Result<Issued, Error> {
         let url = format!("{}/api/invoices/create", self.stack.api_url());
-        self.say("UtilityCo Electric sends this to POST /api/invoices/create:");
-        for line in serde_json::to_string_pretty(request).unwrap_or_default().lines() {
-            self.say(&format!("    {line}"));
-        }
+        self.tell_request(request);
         let payee = Cast::address(Cast::ENTERPRISE);
         let payee_before = self.balance(payee).await?;
         let asked = Instant::now();
@@ -137,7 +141,131 @@ impl<'a> Scene<'a> {
         );
         let (code, nonce) = self.account(address).await?;
         self.check("no transaction was needed: there is nothing at the address yet", code.is_empty() && nonce == 0);
-        Ok(Issued { id, address, terms, payee_before })
+        let url = answer["invoice"]["pay_url"].as_str().ok_or_else(|| wrong("pay link"))?;
+        let pay_path = url.strip_prefix(self.stack.api_url()).unwrap_or(url).to_owned();
+        Ok(Issued { id, address, terms, payee_before, pay_path })
+    }
+
+    /// Another invoice, without a word.
+    pub(super) async fn create_quietly(&self, tenant: &str, key: &str) -> Result<Issued, Error> {
+        let mut request = self.electricity_bill();
+        request["tenant_id"] = tenant.into();
+        let url = format!("{}/api/invoices/create", self.stack.api_url());
+        let answer = json_of(self.http.post(url).bearer_auth(key).json(&request).send().await).await?;
+        let wrong = || Error::Story(format!("the API's answer is not whole: {answer}"));
+        let terms: InvoiceTerms = serde_json::from_value(answer["terms"][0]["terms"].clone()).map_err(|_| wrong())?;
+        let address =
+            answer["wallet"]["addresses"]["base"].as_str().and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
+        let id = answer["invoice"]["id"].as_str().ok_or_else(wrong)?.to_owned();
+        let payee_before = self.balance(terms.payee).await?;
+        Ok(Issued { id, address, terms, payee_before, pay_path: String::new() })
+    }
+
+    /// Posts to the API, with the enterprise's key or as anyone.
+    pub(super) async fn post(&self, path: &str, body: &Value, with_key: bool) -> Result<Value, Error> {
+        let request = self.http.post(format!("{}{path}", self.stack.api_url())).json(body);
+        let request = if with_key { request.bearer_auth(&self.stack.api_key) } else { request };
+        let answer = json_of(request.send().await).await?;
+        self.say(&format!(
+            "    POST {} → {}",
+            path.split('/').next_back().unwrap_or(path),
+            answer["state"].as_str().unwrap_or("ok")
+        ));
+        Ok(answer)
+    }
+
+    /// A key that nobody has ever used.
+    pub(super) fn fresh_key(&self) -> Result<B256, Error> {
+        let mut key = B256::ZERO;
+        getrandom::fill(key.as_mut_slice()).map_err(|error| Error::Story(format!("no randomness: {error}")))?;
+        Ok(key)
+    }
+
+    /// An address that nobody has ever used.
+    pub(super) fn fresh_address(&self) -> Result<Address, Error> {
+        Ok(Address::from_word(self.fresh_key()?))
+    }
+
+    /// Whether an account has never sent anything and has no coin.
+    pub(super) async fn untouched(&self, account: Address) -> Result<bool, Error> {
+        let (_, nonce) = self.account(account).await?;
+        let coin = self.stack.node.rpc("eth_getBalance", json!([account, "latest"])).await?;
+        Ok(nonce == 0 && coin == "0x0")
+    }
+
+    pub(super) async fn payee_received(&self, issued: &Issued) -> Result<U256, Error> {
+        Ok(self.balance(issued.terms.payee).await?.saturating_sub(issued.payee_before))
+    }
+
+    pub(super) async fn check_payee(&mut self, issued: &Issued) -> Result<(), Error> {
+        let received = self.payee_received(issued).await?;
+        self.check("UtilityCo Electric has exactly 150 USDC more", received == U256::from(issued.terms.amount));
+        Ok(())
+    }
+
+    pub(super) async fn check_paid(&mut self, issued: &Issued, view: &InvoiceView) -> Result<(), Error> {
+        self.check_payee(issued).await?;
+        let paid = view.status == InvoiceStatus::Paid && view.paid == issued.terms.amount;
+        self.check("Postgres says paid, 150.00 of 150.00", paid);
+        Ok(())
+    }
+
+    /// Another token like USDC, with some of it for `holder`.
+    pub(super) async fn other_token(&self, holder: Address, units: u128) -> Result<Address, Error> {
+        let owner = signer(Cast::STRANGER)?;
+        Ok(test_chain::contracts::deploy(&self.stack.node, &owner, &[(holder, units)]).await?.token)
+    }
+
+    /// The token's issuer blacklists an account, or forgives it.
+    pub(super) async fn blacklist(&self, account: Address, on: bool) -> Result<(), Error> {
+        let issuer = Customer { key: Cast::key(Cast::DEPLOYER), ..self.customer.clone() };
+        let verb = if on { "blacklist(address)" } else { "unBlacklist(address)" };
+        issuer.call(self.stack.chain()?.token, &[verb, &account.to_string()]).await.map(|_| ())
+    }
+
+    /// The customer pays all of them; the transfers wait together and are mined in one block.
+    pub(super) async fn pay_all(&self, addresses: &[Address], units: u128) -> Result<(), Error> {
+        let grants: Vec<_> = addresses.iter().map(|address| (*address, units)).collect();
+        let token = self.stack.chain()?.token;
+        Ok(test_chain::contracts::transfer(&self.stack.node, &signer(Cast::CUSTOMER)?, token, &grants).await?)
+    }
+
+    pub(super) async fn count_destroyed(&self, all: &[Issued]) -> Result<usize, Error> {
+        let ids: Vec<&str> = all.iter().map(|issued| issued.id.as_str()).collect();
+        let row = sqlx::query(
+            "SELECT count(*) FROM invoices i JOIN invoice_wallets w ON w.invoice_id = i.id
+            WHERE i.id = ANY($1) AND i.status = 'paid' AND w.status = 'destroyed'",
+        );
+        let count: i64 = row.bind(ids).fetch_one(self.stack.store.pool()).await?.try_get(0)?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    pub(super) async fn settling_transactions(&self, all: &[Issued]) -> Result<i64, Error> {
+        let ids: Vec<&str> = all.iter().map(|issued| issued.id.as_str()).collect();
+        let row = sqlx::query(
+            "SELECT count(DISTINCT tx_hash) FROM blockchain_transactions WHERE invoice_id = ANY($1) AND purpose = 'settle'",
+        );
+        Ok(row.bind(ids).fetch_one(self.stack.store.pool()).await?.try_get(0)?)
+    }
+
+    pub(super) async fn count_orders(&self, issued: &Issued) -> Result<i64, Error> {
+        let row =
+            sqlx::query("SELECT count(*) FROM refund_orders WHERE terms_hash = $1 AND word->>'said' LIKE 'Jane%'");
+        Ok(row.bind(issued.terms.hash().to_vec()).fetch_one(self.stack.store.pool()).await?.try_get(0)?)
+    }
+
+    fn tell_request(&self, request: &Value) {
+        if self.first {
+            self.say("UtilityCo Electric sends this to POST /api/invoices/create:");
+            for line in serde_json::to_string_pretty(request).unwrap_or_default().lines() {
+                self.say(&format!("    {line}"));
+            }
+            return;
+        }
+        let bill = self.electricity_bill();
+        let more = request.as_object().into_iter().flatten().filter(|(key, value)| bill.get(key) != Some(*value));
+        let more: Vec<String> = more.map(|(key, value)| format!(", with \"{key}\": {value}")).collect();
+        self.say(&format!("UtilityCo Electric sends the same request{}", more.concat()));
     }
 
     /// The customer pays, with a wallet that is no code of ours.
@@ -160,9 +288,20 @@ impl<'a> Scene<'a> {
         name: &'static str,
         reached: impl Fn(&InvoiceView) -> bool,
     ) -> Result<InvoiceView, Error> {
+        self.until_of(TENANT, issued, name, reached).await
+    }
+
+    /// As [`Self::until`], for an invoice of any tenant.
+    pub(super) async fn until_of(
+        &mut self,
+        tenant: &str,
+        issued: &Issued,
+        name: &'static str,
+        reached: impl Fn(&InvoiceView) -> bool,
+    ) -> Result<InvoiceView, Error> {
         let since = Instant::now();
         loop {
-            let view = self.invoice(&issued.id).await?;
+            let view = self.invoice(tenant, &issued.id).await?;
             let now = format!("invoice {}, wallet {}", view.status, view.wallet.status);
             if now != self.told {
                 self.say(&format!("    {:>5.1} s  {now}", seconds(since.elapsed())));
@@ -180,9 +319,9 @@ impl<'a> Scene<'a> {
     }
 
     /// The invoice, from Postgres.
-    async fn invoice(&self, id: &str) -> Result<InvoiceView, Error> {
+    pub(super) async fn invoice(&self, tenant: &str, id: &str) -> Result<InvoiceView, Error> {
         let mut db = self.stack.store.begin().await?;
-        let view = store::invoices::by_id(&mut db, TENANT, id).await?;
+        let view = store::invoices::by_id(&mut db, tenant, id).await?;
         view.ok_or_else(|| Error::Story(format!("Postgres has no invoice {id}")))
     }
 
@@ -242,6 +381,7 @@ impl<'a> Scene<'a> {
         issued: &Issued,
         view: InvoiceView,
         refunded: U256,
+        gas_payer: Option<Address>,
     ) -> Result<StoryReport, Error> {
         let (code, nonce) = self.account(issued.address).await?;
         let balance = self.balance(issued.address).await?;
@@ -251,9 +391,15 @@ impl<'a> Scene<'a> {
         );
         let rows = self.rows(&issued.id).await?;
         self.check("its key is erased", rows.get("wallet_keys") == Some(&0));
-        let payee_received = self.balance(Cast::address(Cast::ENTERPRISE)).await?.saturating_sub(issued.payee_before);
+        let payee_received = self.payee_received(issued).await?;
         self.took("story", self.began);
-        let lifetime = self.get(&issued.id).await?["wallet"]["lifetime"].as_str().map(str::to_owned);
+        if let Some(payer) = gas_payer {
+            self.say(&format!("gas was paid by {payer}"));
+        }
+        let lifetime = match view.tenant_id.as_str() {
+            TENANT => self.get(&issued.id).await?["wallet"]["lifetime"].as_str().map(str::to_owned),
+            _ => None,
+        };
         if let Some(lifetime) = &lifetime {
             self.say(&format!("the wallet lived {lifetime}"));
         }
@@ -316,6 +462,10 @@ pub(super) async fn would_work(
         None => json!([call, "latest"]),
     };
     Ok(scene.stack.node.rpc("eth_call", params).await.is_ok())
+}
+
+fn signer(who: usize) -> Result<PrivateKeySigner, Error> {
+    PrivateKeySigner::from_bytes(&Cast::key(who)).map_err(|error| Error::Story(error.to_string()))
 }
 
 async fn json_of(answer: Result<reqwest::Response, reqwest::Error>) -> Result<Value, Error> {

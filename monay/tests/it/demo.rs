@@ -1,7 +1,9 @@
 //! The demo, as a user runs it.
 
 use serde_json::Value;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 #[test]
 fn the_demo_plays_its_stories_and_prints_what_it_read_back() {
@@ -13,10 +15,18 @@ fn the_demo_plays_its_stories_and_prints_what_it_read_back() {
     for endpoint in ["api", "base_rpc", "database_url"] {
         assert!(report["endpoints"][endpoint].as_str().is_some_and(|url| url.contains("://")), "{endpoint}");
     }
-    for (at, (name, status, received, refunded)) in
-        [("base-exact", "paid", "150000000", "0"), ("base-expired", "expired", "0", "100000000")]
-            .into_iter()
-            .enumerate()
+    for (at, (name, status, received, refunded)) in [
+        ("base-exact", "paid", "150000000", "0"),
+        ("base-expired", "expired", "0", "100000000"),
+        ("base-gasless", "paid", "150000000", "0"),
+        ("base-overpaid", "overpaid", "150000000", "45000000"),
+        ("base-late", "overpaid", "150000000", "30000000"),
+        ("base-wrong-token", "paid", "150000000", "150000000"),
+        ("base-batch", "paid", "150000000", "0"),
+        ("base-direct", "paid", "150000000", "0"),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let story = &report["stories"][at];
         assert_eq!((&story["name"], &story["ok"]), (&name.into(), &true.into()));
@@ -29,7 +39,7 @@ fn the_demo_plays_its_stories_and_prints_what_it_read_back() {
         assert_eq!(story["chain"]["payee_received"], received);
         assert_eq!(story["chain"]["refunded"], refunded);
         assert_eq!(story["terms"]["amount"], "150000000");
-        assert!(story["transactions"].as_array().is_some_and(|txs| txs.len() >= 2));
+        assert!(story["transactions"].as_array().is_some_and(|txs| !txs.is_empty()));
     }
 }
 
@@ -38,5 +48,40 @@ fn an_unknown_story_is_refused_with_the_names_there_are() {
     let output = Command::new(env!("CARGO_BIN_EXE_monay")).args(["demo", "--story", "other"]).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
-    assert!(told.contains("base-exact, base-expired"), "{told}");
+    assert!(told.contains("base-exact, base-expired, base-gasless"), "{told}");
+}
+
+/// Ctrl-C, as a terminal sends it to the demo alone: every child is gone afterwards, and so is what it listened on.
+#[test]
+fn ctrl_c_stops_every_child() {
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_monay"))
+        .args(["demo", "--serve", "--story", "base-exact"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (mut listening, mut configuration) = (Vec::new(), None);
+    let mut served = false;
+    for line in BufReader::new(demo.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        served |= line.contains("Running until Ctrl-C");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["API", url] | ["Base", "RPC", url] if served => listening.push(url.trim_end_matches('/').to_owned()),
+            ["configuration", path] => configuration = Some((*path).to_owned()),
+            ["keeper", ..] if served => break,
+            _ => {}
+        }
+    }
+    let address = |url: &String| url.strip_prefix("http://").unwrap().to_owned();
+    let open = |url: &String| std::net::TcpStream::connect(address(url)).is_ok();
+    assert!(listening.len() == 2 && listening.iter().all(open), "{listening:?}");
+    assert!(Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap().success());
+    assert_eq!(demo.wait().unwrap().code(), Some(130));
+    let since = Instant::now();
+    while listening.iter().any(open) {
+        assert!(since.elapsed() < Duration::from_secs(10), "something still listens: {listening:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(!std::path::Path::new(&configuration.unwrap()).exists(), "the directory with the keys is gone");
 }

@@ -1,6 +1,7 @@
 //! What is due is done once; what is not due is not done.
 
 use crate::net::{AMOUNT, Net, TTL, Wish};
+use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::{SolCall, sol};
 use domain::project::{GRACE_SECONDS, REFUND_WAIT_SECONDS};
@@ -46,7 +47,7 @@ async fn an_exact_payment_reaches_the_payee_and_everything_says_so_in_its_time()
     assert_eq!(net.balance(issued.terms.payee).await - before, U256::from(AMOUNT));
     assert_eq!(net.effects(&issued, 1).await.len(), 1);
     assert_eq!(net.count("SELECT count(*) FROM payments WHERE status = 'completed' AND amount = 150").await, 1);
-    assert_eq!(net.count("SELECT balance::bigint FROM wallets").await, 150);
+    assert_eq!(net.count("SELECT sum(balance)::bigint FROM wallets").await, 150);
     let history = "SELECT count(*) FROM wallet_lifecycle_events WHERE event_type IN
         ('created', 'funded', 'payment_in_progress', 'payment_executed', 'destroying', 'destroyed')";
     assert_eq!(net.count(history).await, 6);
@@ -224,7 +225,7 @@ async fn manual_settlement_waits_for_the_word_and_then_pays() {
     assert_eq!(net.statuses(&issued).await, ("paid".into(), "destroyed".into()));
 }
 
-/// A token that is paused: the settlement would revert, is put back with the reason, and happens when it can.
+/// A token that is paused: the settlement would revert, is put off with the reason, and happens when it can.
 #[tokio::test]
 async fn a_settlement_that_cannot_be_made_now_is_made_later_and_blocks_nobody() {
     let net = Net::start().await;
@@ -237,7 +238,10 @@ async fn a_settlement_that_cannot_be_made_now_is_made_later_and_blocks_nobody() 
     net.keeper.execute().await.unwrap();
     assert_eq!(net.intents(&issued).await, words(&[("settle", "accepted")]));
     assert_eq!(net.count("SELECT count(*) FROM attempts").await, 0, "no nonce is spent on what would revert");
-    assert_eq!(net.count("SELECT count(*) FROM intents WHERE tries = 1 AND last_error IS NOT NULL").await, 1);
+    assert_eq!(
+        net.count("SELECT count(*) FROM intents WHERE deferrals = 1 AND tries = 0 AND last_error IS NOT NULL").await,
+        1
+    );
     net.send(Cast::DEPLOYER, net.token(), unpauseCall {}.abi_encode()).await;
     net.mine().await;
     tokio::time::sleep(std::time::Duration::from_millis(600)).await;
@@ -301,4 +305,55 @@ async fn two_keepers_on_one_database_do_each_thing_once() {
         assert_eq!(net.effects(issued, 1).await.len(), 1);
     }
     assert_eq!(net.violations(&all.iter().collect::<Vec<_>>()).await, [""; 0]);
+}
+
+/// A key that settles cannot cancel, and the other way round: the gate sees to it, and each process takes its own kind
+/// of intent only.
+#[tokio::test]
+async fn settling_and_cancelling_are_two_duties_with_two_keys() {
+    let net = Net::start().await;
+    let (funded, short) = (net.issue(Wish::default()).await, net.issue(Wish::default()).await);
+    net.transfer(short.purse, 1).await;
+    net.mine().await;
+    net.warp(short.expires_at).await;
+    net.index().await;
+    net.coordinator.coordinate().await.unwrap();
+    assert_eq!(net.intents(&short).await, words(&[("cancel", "accepted")]));
+    assert!(!net.keeper.execute().await.unwrap(), "the settling duty leaves a cancel alone");
+    assert!(!net.keeper.coordinate().await.unwrap(), "and does not look at the time");
+    let cancel = terms::abi::ISettlementGate::cancelCall { terms: (&funded.terms).into() };
+    let gate = net.stack.chain().unwrap().gate;
+    let from_keeper = serde_json::json!([{"from": Cast::address(Cast::KEEPER), "to": gate,
+        "data": alloy_primitives::hex::encode_prefixed(cancel.abi_encode())}, "latest"]);
+    let refused = net.node().rpc("eth_call", from_keeper).await.unwrap_err().to_string();
+    assert!(refused.contains("revert"), "{refused}");
+    assert!(net.coordinator.execute().await.unwrap());
+    net.rounds().await;
+    assert_eq!(net.statuses(&short).await, ("expired".into(), "destroyed".into()));
+}
+
+/// A token that was sent by mistake goes back when somebody asks, and only then: a hostile token must not spend our gas.
+#[tokio::test]
+async fn a_foreign_token_goes_back_when_it_is_asked_for() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    let owner = PrivateKeySigner::from_bytes(&Cast::key(Cast::STRANGER)).unwrap();
+    let customer = Cast::address(Cast::CUSTOMER);
+    let other = test_chain::contracts::deploy(net.node(), &owner, &[(customer, 70)]).await.unwrap().token;
+    let call = terms::abi::IERC20::transferCall { to: issued.purse, value: U256::from(70) };
+    net.send(Cast::CUSTOMER, other, call.abi_encode()).await;
+    net.mine().await;
+    net.rounds().await;
+    assert_eq!(net.intents(&issued).await, [], "nobody has asked");
+    let mut tx = net.stack.store.begin().await.unwrap();
+    let (id, news) = store::orders::refund(&mut tx, monay::stack::TENANT, &issued.terms, other).await.unwrap();
+    let again = store::orders::refund(&mut tx, monay::stack::TENANT, &issued.terms, other).await.unwrap();
+    store::projection::refresh(&mut tx, issued.terms.hash()).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!((news, again), (true, (id, false)), "asking twice is asking once");
+    net.rounds().await;
+    assert_eq!(net.intents(&issued).await, words(&[("refund", "final")]));
+    let back = test_chain::contracts::balance_of(net.node(), other, issued.terms.refund_to).await.unwrap();
+    assert_eq!(back, U256::from(70));
+    assert_eq!(net.statuses(&issued).await, ("pending_payment".into(), "active".into()), "the invoice still waits");
 }
