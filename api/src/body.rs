@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::problem::{Code, Problem};
+use alloy_primitives::{Address, Bytes, hex};
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
@@ -108,6 +109,22 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// An Ethereum address as people paste it. In mixed case it carries a checksum, and a wrong one is a typing mistake.
+    pub(crate) fn address(&mut self, name: &'static str, malformed: Code) -> Result<Option<Address>, Problem> {
+        self.text(name)?.map(|text| parse_address(&text, name, malformed)).transpose()
+    }
+
+    /// Bytes: `0x` and pairs of hexadecimal digits.
+    pub(crate) fn bytes(&mut self, name: &'static str, malformed: Code) -> Result<Option<Bytes>, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        // Not for the decoder to strip: it would take 0x0x too.
+        let digits = text.strip_prefix("0x").filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let bytes = digits.and_then(|digits| hex::decode(digits).ok());
+        bytes.map(|bytes| Some(bytes.into())).ok_or_else(|| {
+            Problem::new(malformed, format!("{name} must be 0x and pairs of hexadecimal digits.")).field(name)
+        })
+    }
+
     /// An object of the tenant's own, of at most `max` bytes as it was written.
     pub(crate) fn object(&mut self, name: &'static str, max: usize) -> Result<Option<Value>, Problem> {
         let Some(raw) = self.take(name) else { return Ok(None) };
@@ -139,7 +156,21 @@ pub(crate) fn missing(name: &'static str) -> Problem {
     Problem::new(Code::FieldMissing, format!("The field '{name}' is missing.")).field(name)
 }
 
-fn wrong_type(name: &'static str, what: &'static str) -> Problem {
+pub(crate) fn parse_address(text: &str, name: &'static str, malformed: Code) -> Result<Address, Problem> {
+    let refused = |why: String| Problem::new(malformed, why).field(name);
+    let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 40).unwrap_or_default();
+    let address: Address = format!("0x{digits}")
+        .parse()
+        .map_err(|_| refused(format!("{name} must be an Ethereum address: 0x and 40 hexadecimal digits.")))?;
+    let upper = digits.bytes().any(|digit| digit.is_ascii_uppercase());
+    let lower = digits.bytes().any(|digit| digit.is_ascii_lowercase());
+    if upper && lower && address.to_checksum(None) != text {
+        return Err(refused(format!("The checksum of {name} does not fit: one of its characters is mistyped.")));
+    }
+    Ok(address)
+}
+
+pub(crate) fn wrong_type(name: &'static str, what: &'static str) -> Problem {
     Problem::new(Code::FieldType, format!("{name} must be {what}.")).field(name)
 }
 
@@ -177,5 +208,26 @@ impl<'a> Visitor<'a> for Fields<'a> {
             self.0.push(field);
         }
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_with_and_without_a_checksum() {
+        let parse = |text: &str| parse_address(text, "to", Code::RefundAddressMalformed);
+        let good = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045";
+        let lower = good.to_lowercase();
+        let upper = format!("0x{}", good[2..].to_uppercase());
+        for text in [good, lower.as_str(), upper.as_str()] {
+            assert_eq!(parse(text).unwrap().to_string(), good);
+        }
+        let mistyped = good.replace("d8dA", "d8da");
+        for text in ["", "0x", &good[2..], &good[..41], &format!("{good}0"), "0x0x", &mistyped, &good.replace('a', "g")]
+        {
+            assert_eq!(parse(text).unwrap_err().code(), Code::RefundAddressMalformed, "{text}");
+        }
     }
 }

@@ -21,6 +21,10 @@ use store::tenants::Issuer;
 use terms::{BrokenRule, Deployment, Here, InvoiceTerms};
 use time::OffsetDateTime;
 
+/// From displayed expiry to `closes_at` when the terms let anyone settle (PROTOCOL §1): the payee can do it himself.
+/// Seconds.
+const DIRECT_GRACE_SECONDS: u64 = 60 * 60;
+
 /// The tenant's own data, as it is written in the request.
 const MAX_METADATA_BYTES: usize = 16 * 1024;
 
@@ -38,7 +42,8 @@ struct Request {
     description: Option<String>,
     category: Option<String>,
     customer_email: Option<String>,
-    refund_address: Option<String>,
+    refund_address: Option<Address>,
+    direct: bool,
     metadata: Value,
 }
 
@@ -58,7 +63,8 @@ impl Request {
             description: fields.text("description")?,
             category: fields.text("category")?,
             customer_email: fields.text("customer_email")?,
-            refund_address: fields.text("refund_address")?,
+            refund_address: fields.address("refund_address", Code::RefundAddressMalformed)?,
+            direct: fields.flag("direct")?.unwrap_or(false),
             metadata: fields.object("metadata", MAX_METADATA_BYTES)?.unwrap_or_else(|| Value::Object(Map::new())),
         };
         fields.finish()?;
@@ -94,7 +100,6 @@ pub(crate) async fn create(State(app): State<Arc<App>>, key: Key, body: JsonBody
         return Err(Problem::new(Code::TenantNotFound, "You have no tenant with this id.").field("tenant_id"));
     }
     let wanted = request.check(OffsetDateTime::now_utc().date())?;
-    let refund_address = request.refund_address.as_deref().map(parse_address).transpose()?;
 
     let mirror = store::chain::get(&mut tx, app.chain).await?;
     let issuer = issuer(&mut tx, &tenant_id, app.chain).await?;
@@ -106,7 +111,7 @@ pub(crate) async fn create(State(app): State<Arc<App>>, key: Key, body: JsonBody
     observe::about(&id);
 
     // Where the customer's own wallet is known, money that goes back goes there and no key of ours can send it elsewhere.
-    let (refund_to, sealed) = match refund_address {
+    let (refund_to, sealed) = match request.refund_address {
         Some(address) => (address, None),
         None => (unclaimed, Some(app.vault.seal_new(&wallet_id)?)),
     };
@@ -114,6 +119,11 @@ pub(crate) async fn create(State(app): State<Arc<App>>, key: Key, body: JsonBody
     let now = clock::unix_now().max(mirror.tip_timestamp);
     let expires_at = now.saturating_add(wanted.ttl_seconds);
     let deployed = &mirror.deployed;
+    // A wallet that calls `pay` itself is no settler of ours: only terms that let anyone settle let it pay.
+    let (settler, grace) = match request.direct {
+        true => (Address::ZERO, DIRECT_GRACE_SECONDS),
+        false => (deployed.settler, GRACE_SECONDS),
+    };
     let terms = InvoiceTerms {
         version: terms::VERSION,
         chain: deployed.chain,
@@ -121,16 +131,16 @@ pub(crate) async fn create(State(app): State<Arc<App>>, key: Key, body: JsonBody
         payee,
         token: deployed.token,
         amount: wanted.amount.0,
-        closes_at: expires_at.saturating_add(GRACE_SECONDS),
+        closes_at: expires_at.saturating_add(grace),
         refund_to,
         refund_key: sealed.as_ref().map_or(Address::ZERO, |key| key.address),
-        settler: deployed.settler,
+        settler,
         flags: 0,
     };
     let deployment = Deployment::version_1(deployed.escrow);
     terms
         .check(&Here { chain: deployed.chain, timestamp: now, deployment })
-        .map_err(|broken| refused(broken, refund_address.is_some()))?;
+        .map_err(|broken| refused(broken, request.refund_address.is_some()))?;
 
     let customer_id = match &request.customer_email {
         Some(email) => Some(store::tenants::customer(&mut tx, &tenant_id, email).await?),
@@ -188,21 +198,6 @@ async fn found(db: &mut PgConnection, tenant_id: &str, id: &str) -> Result<Found
     Found::load(db, view).await
 }
 
-/// An Ethereum address as people paste it. In mixed case it carries a checksum, and a wrong one is a typing mistake.
-fn parse_address(text: &str) -> Result<Address, Problem> {
-    let refused = |why: &str| Problem::new(Code::RefundAddressMalformed, why).field("refund_address");
-    let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 40).unwrap_or_default();
-    let address: Address = format!("0x{digits}")
-        .parse()
-        .map_err(|_| refused("refund_address must be an Ethereum address: 0x and 40 hexadecimal digits."))?;
-    let upper = digits.bytes().any(|digit| digit.is_ascii_uppercase());
-    let lower = digits.bytes().any(|digit| digit.is_ascii_lowercase());
-    if upper && lower && address.to_checksum(None) != text {
-        return Err(refused("The checksum of refund_address does not fit: one of its characters is mistyped."));
-    }
-    Ok(address)
-}
-
 /// Whose mistake it is that the terms break a rule.
 fn refused(broken: BrokenRule, customers_address: bool) -> Problem {
     match broken {
@@ -219,7 +214,7 @@ fn refused(broken: BrokenRule, customers_address: bool) -> Problem {
     }
 }
 
-fn random() -> Result<B256, Problem> {
+pub(crate) fn random() -> Result<B256, Problem> {
     let mut bytes = B256::ZERO;
     getrandom::fill(bytes.as_mut_slice()).map_err(|error| {
         tracing::error!(%error, "no random bytes");
@@ -228,30 +223,10 @@ fn random() -> Result<B256, Problem> {
     Ok(bytes)
 }
 
-fn time_of(unix_seconds: u64) -> Result<OffsetDateTime, Problem> {
+pub(crate) fn time_of(unix_seconds: u64) -> Result<OffsetDateTime, Problem> {
     let at = i64::try_from(unix_seconds).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
     at.ok_or_else(|| {
         tracing::error!(unix_seconds, "the chain's clock is out of range");
         Problem::internal()
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_with_and_without_a_checksum() {
-        let good = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045";
-        let lower = good.to_lowercase();
-        let upper = format!("0x{}", good[2..].to_uppercase());
-        for text in [good, lower.as_str(), upper.as_str()] {
-            assert_eq!(parse_address(text).unwrap().to_string(), good);
-        }
-        let mistyped = good.replace("d8dA", "d8da");
-        for text in ["", "0x", &good[2..], &good[..41], &format!("{good}0"), "0x0x", &mistyped, &good.replace('a', "g")]
-        {
-            assert_eq!(parse_address(text).unwrap_err().code(), Code::RefundAddressMalformed, "{text}");
-        }
-    }
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use store::PgConnection;
 
 /// A part of the path. What cannot be one of our ids or a tenant's number is nothing that could be found.
-type Segment = Result<Path<String>, PathRejection>;
+pub(crate) type Segment = Result<Path<String>, PathRejection>;
 
 pub(crate) async fn invoice(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Response, Problem> {
     by_id(&app, &key, id).await?.answer(&app, StatusCode::OK)
@@ -41,6 +41,30 @@ async fn by_id(app: &App, key: &Key, id: Segment) -> Result<Found, Problem> {
     let tenant_id = key.tenant(&mut tx).await?;
     let id = segment(id).ok_or_else(no_invoice)?;
     find(&mut tx, &tenant_id, &id).await
+}
+
+/// The tenant's invoice, as the newest facts say and locked: until the transaction ends nobody else changes it.
+pub(crate) async fn locked(db: &mut PgConnection, key: &Key, id: Segment) -> Result<Found, Problem> {
+    let tenant_id = key.tenant(db).await?;
+    let id = segment(id).ok_or_else(no_invoice)?;
+    let found = find(db, &tenant_id, &id).await?;
+    again(db, &found).await
+}
+
+/// The same for whoever has the pay link.
+pub(crate) async fn locked_by_link(db: &mut PgConnection, token: Segment) -> Result<Found, Problem> {
+    let unknown = || Problem::new(Code::InvoiceNotFound, "No invoice has this pay link.");
+    let token = segment(token).ok_or_else(unknown)?;
+    let view = store::invoices::by_pay_token(db, &token).await?.ok_or_else(unknown)?;
+    refresh(db, &view.tenant_id, &view.id).await?;
+    find(db, &view.tenant_id, &view.id).await
+}
+
+/// The invoice once more, as the newest facts say.
+pub(crate) async fn again(db: &mut PgConnection, found: &Found) -> Result<Found, Problem> {
+    let view = &found.view;
+    refresh(db, &view.tenant_id, &view.id).await?;
+    find(db, &view.tenant_id, &view.id).await
 }
 
 async fn find(db: &mut PgConnection, tenant_id: &str, id: &str) -> Result<Found, Problem> {

@@ -4,6 +4,7 @@
 //! indexer put it. So it is stateless: any number of these can run beside each other on one database.
 
 mod auth;
+mod authorization;
 mod body;
 mod clock;
 mod create;
@@ -13,6 +14,7 @@ mod invoices;
 mod observe;
 mod pay_page;
 mod problem;
+mod refund;
 mod view;
 
 pub use auth::{hash_api_key, new_api_key};
@@ -159,8 +161,12 @@ fn router(app: Arc<App>) -> Router {
         .route("/api/invoices/pay", post(invoices::pay))
         .route("/api/invoices/{id}", get(invoices::invoice))
         .route("/api/invoices/{id}/wallet", get(invoices::invoice_wallet))
+        .route("/api/invoices/{id}/refund", post(refund::by_tenant))
+        .route("/api/invoices/{id}/authorization", post(authorization::by_tenant))
         .route("/api/invoice-wallets/{id}", get(invoices::wallet))
         .route("/pay/{token}", get(pay_page::page))
+        .route("/pay/{token}/refund", post(refund::by_customer))
+        .route("/pay/{token}/authorization", post(authorization::by_customer))
         .route("/errors", get(problem::index))
         .route("/errors/{code}", get(problem::page))
         .route("/health", get(health::health))

@@ -96,9 +96,37 @@ codes! {
     CustomerEmailMalformed = "customer_email_malformed", 422, "Not an e-mail address",
         "customer_email must have the form name@host, at most 254 characters.";
     RefundAddressMalformed = "refund_address_malformed", 422, "Not an Ethereum address",
-        "refund_address is 0x and 40 hexadecimal digits. In mixed case it carries a checksum (EIP-55), which must fit: a wrong one means a mistyped address.";
+        "An address that money goes back to is 0x and 40 hexadecimal digits. In mixed case it carries a checksum (EIP-55), which must fit: a wrong one means a mistyped address.";
     RefundAddressRefused = "refund_address_refused", 422, "Money cannot be sent back to this address",
-        "The zero address, the token and the escrow contract cannot receive refunds. Give the customer's own wallet.";
+        "The zero address, the token, the escrow contract and the invoice's own deposit address cannot receive refunds. Give the customer's own wallet.";
+    RefundAddressFixed = "refund_address_fixed", 422, "Where the money goes back to is fixed",
+        "The invoice was made with a refund_address, and nobody can change it any more. Leave `to` out; the member refund_to says where the money goes.";
+    RefundToRequired = "refund_to_required", 422, "Say where the money shall go",
+        "The invoice was made without a refund_address: send the customer's own wallet as `to`.";
+    NothingToRefund = "nothing_to_refund", 409, "Nothing lies there to be sent back",
+        "As far as the chain has been read, the deposit address holds nothing of this token. A transfer shows a few seconds after its block.";
+    NotRefundableYet = "not_refundable_yet", 409, "The invoice can still be paid",
+        "While an invoice is open, what was sent in its token is kept for the payee. It can go back when the invoice has expired or is cancelled, and what is too much when it is paid; at the latest at the time in closes_at.";
+    RefundAlreadyOrdered = "refund_already_ordered", 409, "The refund is ordered already",
+        "There is one order for what lies at an address, and the first one stands. When it is carried out, what comes later can be ordered back again.";
+    RefundKeyErased = "refund_key_erased", 409, "The key that orders refunds is erased",
+        "The wallet was destroyed, and its key with it. What came later goes to the address in refund_to: anyone can send it there, from 30 days after the invoice has ended.";
+    AddressMalformed = "address_malformed", 422, "Not an Ethereum address",
+        "The field named is 0x and 40 hexadecimal digits. In mixed case it carries a checksum (EIP-55), which must fit: a wrong one means a mistyped address.";
+    AuthorizationMalformed = "authorization_malformed", 422, "Not an EIP-3009 authorization",
+        "value is base units as a string of decimal digits, nonce is 0x and 64 hexadecimal digits, signature is 0x and from 1 to 4096 bytes in hexadecimal digits.";
+    AuthorizationWrongAddress = "authorization_wrong_address", 422, "The authorization pays another address",
+        "It must name the invoice's deposit address as its receiver: an authorization can be submitted by anyone, and only the address binds it to the invoice. The member deposit_address has it.";
+    AuthorizationTooSmall = "authorization_too_small", 422, "The authorization is for too little",
+        "It must cover what is still missing: the member missing_units says how much. The wallet's gasless.value_units is the amount to sign.";
+    AuthorizationWindow = "authorization_window", 422, "The authorization is not valid at the right time",
+        "It must be valid now (valid_after), for more than a minute from now, and not beyond the invoice's expiry (valid_before). The members now and valid_before_max are in unix seconds.";
+    AuthorizationNonceUsed = "authorization_nonce_used", 409, "The nonce belongs to another invoice",
+        "The same payer has used this nonce in an authorization for another invoice, and a token takes each nonce once. Sign again with a random one.";
+    GaslessUnavailable = "gasless_unavailable", 409, "The invoice takes no authorizations",
+        "A direct invoice is paid by the customer's own transaction: a transfer to its address, or a call of the escrow's `pay`.";
+    InvoiceFunded = "invoice_funded", 409, "The money is there already",
+        "All that is due lies at the deposit address. An authorization would be paid on top of it and have to go back.";
     MetadataMalformed = "metadata_malformed", 422, "The metadata is not an object that can be stored",
         "metadata is a JSON object of your own, at most 100 levels deep, without NUL characters.";
     MetadataTooLarge = "metadata_too_large", 422, "The metadata is too large",
@@ -123,6 +151,8 @@ codes! {
         "An invoice is paid in full. The members amount and due say what was asked for and what is due.";
     InsufficientBalance = "insufficient_balance", 409, "The wallet does not hold enough",
         "The members balance and due say how much has arrived and how much is due. Fund the wallet, then pay.";
+    InvoicePaid = "invoice_paid", 409, "The invoice is paid",
+        "The payee has the amount. Do not pay again.";
     InvoiceExpired = "invoice_expired", 409, "The invoice has expired",
         "Its time ran out. Money that reached the wallet goes back; issue a new invoice.";
     InvoiceCancelled = "invoice_cancelled", 409, "The invoice is cancelled",

@@ -5,13 +5,14 @@ use crate::{App, clock};
 use alloy_primitives::U256;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::invoice::InvoiceStatus;
 use domain::money::{TOKEN_DECIMALS, Units};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use store::PgConnection;
 use store::chain::Mirror;
-use store::invoices::{InvoiceView, TransactionView};
+use store::invoices::{InvoiceView, TermsView, TransactionView};
 use terms::InvoiceTerms;
 use time::OffsetDateTime;
 
@@ -54,6 +55,33 @@ impl Found {
     /// Base units the payee does not have yet.
     pub(crate) fn due(&self) -> u128 {
         self.view.amount.saturating_sub(self.view.paid)
+    }
+
+    /// Base units that must still be sent: what is due and does not lie at the deposit address.
+    pub(crate) fn missing(&self) -> Result<u128, Problem> {
+        Ok(self.due().saturating_sub(self.balance()?.saturating_to()))
+    }
+
+    /// Whether it waits to be paid.
+    pub(crate) fn open(&self) -> bool {
+        matches!(self.view.status, InvoiceStatus::PendingPayment | InvoiceStatus::PartiallyPaid)
+    }
+
+    /// The terms it is paid under, and the chain they are for.
+    pub(crate) fn terms(&self) -> Result<(&TermsView, &Mirror), Problem> {
+        let known = self.view.terms.first().ok_or_else(|| corrupt("an invoice without terms"))?;
+        let mirror = self.chains.iter().find(|mirror| mirror.deployed.chain == known.terms.chain);
+        Ok((known, mirror.ok_or_else(|| corrupt("terms without a chain"))?))
+    }
+
+    /// The same clock, unix seconds.
+    pub(crate) fn unix_now(&self) -> u64 {
+        u64::try_from(self.now.unix_timestamp()).unwrap_or(0)
+    }
+
+    /// The displayed expiry, unix seconds.
+    pub(crate) fn expires_at(&self) -> u64 {
+        u64::try_from(self.view.expires_at.unix_timestamp()).unwrap_or(0)
     }
 
     /// Seconds until the displayed expiry.
@@ -101,6 +129,7 @@ impl Found {
             issuer: Issuer { id: &view.issuer, name: &view.issuer_name },
             settlement: view.settlement.as_str(),
             settlement_tier: view.settlement_tier.as_deref(),
+            direct: view.terms.iter().any(|known| known.terms.settler.is_zero()),
             exceptions: &view.exceptions,
             created_at: view.created_at,
             expires_at: view.expires_at,
@@ -113,7 +142,8 @@ impl Found {
 
     fn wallet(&self) -> Result<Wallet<'_>, Problem> {
         let (view, wallet) = (&self.view, &self.view.wallet);
-        let first = view.terms.first().ok_or_else(|| corrupt("an invoice without terms"))?;
+        let (first, mirror) = self.terms()?;
+        let direct = first.terms.settler.is_zero();
         let addresses = view.terms.iter().map(|known| (self.chain_name(known.terms.chain), known.purse.to_string()));
         let left = self.seconds_left();
         let lifetime = wallet.destroyed_at.map(|at| clock::in_words(clock::seconds(at - wallet.created_at)));
@@ -131,6 +161,8 @@ impl Found {
             currency: &wallet.currency,
             token: first.terms.token.to_string(),
             chain_id: first.terms.chain,
+            escrow: direct.then(|| mirror.deployed.escrow.to_string()),
+            gasless: self.gasless(first)?,
             ttl_seconds: wallet.ttl_seconds,
             created_at: wallet.created_at,
             expires_at: view.expires_at,
@@ -144,6 +176,19 @@ impl Found {
             lifetime,
         })
     }
+
+    /// What a wallet without gas signs to pay what is missing.
+    fn gasless(&self, known: &TermsView) -> Result<Option<Gasless>, Problem> {
+        let missing = self.missing()?;
+        let possible = self.open() && self.seconds_left() > 0 && !known.terms.settler.is_zero() && missing > 0;
+        Ok(possible.then(|| Gasless {
+            method: "eip3009",
+            to: known.purse.to_string(),
+            value_units: missing.to_string(),
+            valid_before_max: self.expires_at(),
+            submit: format!("/pay/{}/authorization", self.view.pay_token),
+        }))
+    }
 }
 
 /// Base units as digits, in whole units with at least two decimals: as [`Units`] does, for numbers of any length.
@@ -155,12 +200,12 @@ pub(crate) fn whole(units: &str) -> String {
     format!("{whole}.{}", rest.get(..shown).unwrap_or(rest))
 }
 
-fn corrupt(what: &str) -> Problem {
+pub(crate) fn corrupt(what: &str) -> Problem {
     tracing::error!(what, "corrupt row");
     Problem::internal()
 }
 
-fn json(status: StatusCode, body: &impl Serialize) -> Result<Response, Problem> {
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Result<Response, Problem> {
     let body = serde_json::to_vec(body).map_err(|error| {
         tracing::error!(%error, "JSON");
         Problem::internal()
@@ -199,6 +244,8 @@ struct Invoice<'a> {
     issuer: Issuer<'a>,
     settlement: &'static str,
     settlement_tier: Option<&'a str>,
+    /// Whether a wallet may pay through the escrow itself.
+    direct: bool,
     exceptions: &'a [String],
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
@@ -232,6 +279,10 @@ struct Wallet<'a> {
     currency: &'a str,
     token: String,
     chain_id: u64,
+    /// Where a wallet calls `pay`; `null` where only the settler may.
+    escrow: Option<String>,
+    /// `null` where there is nothing to pay, or not this way.
+    gasless: Option<Gasless>,
     ttl_seconds: Option<i32>,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
@@ -248,6 +299,16 @@ struct Wallet<'a> {
     destruction_method: Option<&'a str>,
     destruction_reason: Option<&'a str>,
     lifetime: Option<String>,
+}
+
+/// An EIP-3009 authorization, but for the token's own EIP-712 domain, which the wallet knows or asks the token for.
+#[derive(Serialize)]
+struct Gasless {
+    method: &'static str,
+    to: String,
+    value_units: String,
+    valid_before_max: u64,
+    submit: String,
 }
 
 #[derive(Serialize)]

@@ -82,6 +82,7 @@ async fn what_is_wrong_is_named_and_leaves_nothing() {
         ("refund_address", zero, 422, "refund_address_refused"),
         ("refund_address", json!(TOKEN.to_string()), 422, "refund_address_refused"),
         ("refund_address", json!(ESCROW.to_string()), 422, "refund_address_refused"),
+        ("direct", json!("yes"), 400, "field_type"),
         ("metadata", json!("text"), 422, "metadata_malformed"),
         ("metadata", json!([1]), 422, "metadata_malformed"),
         ("metadata", json!({"a": "\u{0}"}), 422, "metadata_malformed"),

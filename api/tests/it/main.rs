@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod authorization;
 mod bad_input;
 mod chain;
 mod create;
+mod direct;
 mod pages;
 mod payment;
+mod refund;
 mod service;
 mod tenants;
 mod trouble;

@@ -15,6 +15,8 @@ fn routes(service: &Service, invoice: &Value) -> Vec<(Call, &'static str)> {
         (service.call("GET", &format!("/api/invoices/{id}/wallet")), "invoice_not_found"),
         (service.call("GET", &format!("/api/invoice-wallets/{wallet_id}")), "wallet_not_found"),
         (service.call("POST", "/api/invoices/pay").json(&pay), "invoice_not_found"),
+        (service.call("POST", &format!("/api/invoices/{id}/refund")).json(&json!({})), "invoice_not_found"),
+        (service.call("POST", &format!("/api/invoices/{number}/authorization")).json(&json!({})), "invoice_not_found"),
     ]
 }
 
@@ -79,6 +81,12 @@ async fn what_is_anothers_is_not_there() {
         service.get(&format!("/api/invoices/{id}")).await.problem(404, "invoice_not_found");
         service.get(&format!("/api/invoices/{id}/wallet")).await.problem(404, "invoice_not_found");
         service.get(&format!("/api/invoice-wallets/{id}")).await.problem(404, "wallet_not_found");
+        for asked in ["refund", "authorization"] {
+            let reply = service.post(&format!("/api/invoices/{id}/{asked}"), &json!({})).await;
+            reply.problem(404, "invoice_not_found");
+            let reply = service.call("POST", &format!("/pay/{id}/{asked}")).json(&json!({})).send().await;
+            reply.problem(404, "invoice_not_found");
+        }
     }
     for (field, code) in [("invoice_id", "invoice_not_found"), ("wallet_id", "wallet_not_found")] {
         let mut body = json!({"invoice_id": invoice["invoice"]["id"], "wallet_id": "w", "amount": 150});

@@ -1,8 +1,8 @@
 //! Private keys of wallets: made here, sealed under the root key, and opened again for the one wallet they belong to.
 //!
-//! What leaves this crate is an address and a ciphertext. The ciphertext is AES-256-GCM under the root key, with the
-//! wallet's id as additional data: moved to another wallet's row it does not open. The root key is a file of its own and
-//! never in Postgres, so that a copy of the database opens nothing.
+//! What leaves this crate is an address, a ciphertext, or a signature. The ciphertext is AES-256-GCM under the root key,
+//! with the wallet's id as additional data: moved to another wallet's row it does not open. The root key is a file of its
+//! own and never in Postgres, so that a copy of the database opens nothing.
 //!
 //! Secret memory is wiped when it is dropped. Nonces are random: one root key is good for 2³² wallets (NIST SP 800-38D,
 //! §8.3), then it has to be replaced by another.
@@ -14,13 +14,16 @@ pub use root::RootKey;
 
 use aes_gcm::aead::AeadInPlace;
 use aes_gcm::{Aes256Gcm, KeyInit};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 const SECRET_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
+
+/// r, s and v.
+pub const SIGNATURE_BYTES: usize = 65;
 
 /// Before the wallet's id in the additional data: a ciphertext made for another purpose does not open here.
 const PURPOSE: &[u8] = b"monay:wallet-key:v1:";
@@ -61,6 +64,9 @@ pub enum Error {
     /// Another wallet's key, sealed under another root key, or changed since.
     #[error("the sealed key does not open: it is another wallet's, was sealed under another root key, or was changed")]
     Open,
+    /// Signing failed.
+    #[error("the hash could not be signed")]
+    Sign,
 }
 
 /// A sealed private key and its address.
@@ -110,6 +116,22 @@ impl Vault {
             .decrypt_in_place_detached(&nonce.into(), &additional_data(wallet_id), opened.as_mut_slice(), &tag.into())
             .map_err(|_| Error::Open)?;
         SigningKey::from_slice(opened.as_slice()).map_err(|_| Error::Open)
+    }
+
+    /// Signs a hash with the wallet's key, which is open only inside this call: r, s and v, as Ethereum's contracts read
+    /// them. v is 27 or 28, s is in the lower half, and the same hash has the same signature always (RFC 6979).
+    pub fn sign(
+        &self,
+        wallet_id: &str,
+        nonce: &[u8],
+        ciphertext: &[u8],
+        hash: B256,
+    ) -> Result<[u8; SIGNATURE_BYTES], Error> {
+        let key = self.open(wallet_id, nonce, ciphertext)?;
+        let (signature, parity) = key.sign_prehash_recoverable(hash.as_slice()).map_err(|_| Error::Sign)?;
+        let v = 27 + u8::from(parity.is_y_odd());
+        let scalars: [u8; SIGNATURE_BYTES - 1] = signature.to_bytes().into();
+        [scalars.as_slice(), &[v]].concat().try_into().map_err(|_| Error::Sign)
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use alloy_primitives::{Signature, U256, keccak256};
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -189,4 +191,28 @@ fn a_file_that_is_no_root_key_is_refused_in_words_without_its_content() {
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         RootKey::load(&path).unwrap();
     }
+}
+
+#[test]
+fn a_signature_is_what_a_contract_recovers_the_address_from() {
+    let folder = Folder::new("sign");
+    let vault = Vault::new(&RootKey::create(&folder.file("root.key")).unwrap());
+    let sealed = vault.seal_new(WALLET).unwrap();
+    let half = U256::from_str_radix("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0", 16).unwrap();
+    let mut seen = BTreeSet::new();
+    for number in 0..64_u64 {
+        let hash = keccak256(number.to_be_bytes());
+        let signature = vault.sign(WALLET, &sealed.nonce, &sealed.ciphertext, hash).unwrap();
+        let signer = Signature::from_raw_array(&signature).unwrap().recover_address_from_prehash(&hash);
+        assert_eq!(signer.unwrap(), sealed.address);
+        assert!(U256::from_be_slice(&signature[32..64]) <= half, "a high s");
+        assert!([27, 28].contains(&signature[64]), "v is {}", signature[64]);
+        seen.insert(signature[64]);
+        assert_eq!(vault.sign(WALLET, &sealed.nonce, &sealed.ciphertext, hash).unwrap(), signature);
+    }
+    assert_eq!(seen.len(), 2, "both parities occur");
+
+    let hash = keccak256("other");
+    let other = vault.sign("wallet_0002", &sealed.nonce, &sealed.ciphertext, hash);
+    assert!(matches!(other, Err(Error::Open)), "another wallet's key does not sign");
 }

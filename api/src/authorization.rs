@@ -1,0 +1,189 @@
+//! `POST /api/invoices/{id}/authorization` and `POST /pay/{token}/authorization`: a payer without gas has signed an
+//! EIP-3009 authorization whose receiver is the deposit address, and the keeper submits it.
+//!
+//! The address is what binds it: whoever submits it, the money arrives where the terms decide. Whether the signature is the
+//! payer's the token judges, which knows contract wallets too; nothing of it is interpreted here.
+
+use crate::auth::Key;
+use crate::body::{self, Fields, JsonBody};
+use crate::invoices::{self, Segment};
+use crate::problem::{Code, Problem};
+use crate::view::{Found, json};
+use crate::{App, commit};
+use alloy_primitives::{Address, B256, U256};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::intent::IntentState;
+use domain::invoice::InvoiceStatus;
+use domain::money::Units;
+use serde::Serialize;
+use std::sync::Arc;
+use store::Tx;
+use terms::InvoiceTerms;
+use terms::abi::Authorization;
+
+/// How long an authorization must still be valid, so that there is time to submit it. Seconds.
+const LEAST_SECONDS: u64 = 60;
+
+/// The longest signature that is stored. A contract wallet's may be longer than 65 bytes.
+const MAX_SIGNATURE_BYTES: usize = 4096;
+
+struct Signed {
+    to: Option<Address>,
+    valid_after: u64,
+    valid_before: u64,
+    authorization: Authorization,
+}
+
+impl Signed {
+    fn parse(body: &JsonBody) -> Result<Self, Problem> {
+        const SECONDS: &str = "a whole number of unix seconds";
+        let mut fields = Fields::parse(body)?;
+        let refused = |name: &'static str, why: &str| {
+            Problem::new(Code::AuthorizationMalformed, format!("{name} must be {why}.")).field(name)
+        };
+        let from = fields.address("from", Code::AddressMalformed)?.ok_or_else(|| body::missing("from"))?;
+        let to = fields.address("to", Code::AddressMalformed)?;
+        let value = fields.text("value")?.ok_or_else(|| body::missing("value"))?;
+        let plain = (1..=78).contains(&value.len()) && value.bytes().all(|digit| digit.is_ascii_digit());
+        let value = plain.then(|| U256::from_str_radix(&value, 10).ok()).flatten();
+        let value = value.ok_or_else(|| refused("value", "base units below 2^256, in decimal digits"))?;
+        let valid_after = fields.whole("valid_after", SECONDS)?.ok_or_else(|| body::missing("valid_after"))?;
+        let valid_before = fields.whole("valid_before", SECONDS)?.ok_or_else(|| body::missing("valid_before"))?;
+        let nonce = fields.bytes("nonce", Code::AuthorizationMalformed)?.ok_or_else(|| body::missing("nonce"))?;
+        let nonce = B256::try_from(nonce.as_ref()).map_err(|_| refused("nonce", "32 bytes: 0x and 64 digits"))?;
+        let signature = fields.bytes("signature", Code::AuthorizationMalformed)?;
+        let signature = signature.ok_or_else(|| body::missing("signature"))?;
+        if !(1..=MAX_SIGNATURE_BYTES).contains(&signature.len()) {
+            return Err(refused("signature", "from 1 to 4096 bytes"));
+        }
+        fields.finish()?;
+        let authorization = Authorization {
+            from,
+            value,
+            validAfter: U256::from(valid_after),
+            validBefore: U256::from(valid_before),
+            nonce,
+            signature,
+        };
+        Ok(Self { to, valid_after, valid_before, authorization })
+    }
+}
+
+#[derive(Serialize)]
+struct Answer {
+    intent_id: String,
+    /// `null` where it was known before.
+    state: Option<&'static str>,
+    invoice_status: &'static str,
+}
+
+pub(crate) async fn by_tenant(
+    State(app): State<Arc<App>>,
+    key: Key,
+    id: Segment,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let mut tx = app.begin().await?;
+    let found = invoices::locked(&mut tx, &key, id).await?;
+    submit(tx, &found, &body).await
+}
+
+pub(crate) async fn by_customer(
+    State(app): State<Arc<App>>,
+    token: Segment,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let mut tx = app.begin().await?;
+    let found = invoices::locked_by_link(&mut tx, token).await?;
+    submit(tx, &found, &body).await
+}
+
+async fn submit(mut tx: Tx, found: &Found, body: &JsonBody) -> Result<Response, Problem> {
+    let signed = Signed::parse(body)?;
+    let (known, _) = found.terms()?;
+    if signed.to.is_some_and(|to| to != known.purse) {
+        let detail = format!("The authorization must be made out to {}.", known.purse);
+        return Err(Problem::new(Code::AuthorizationWrongAddress, detail)
+            .field("to")
+            .with("deposit_address", known.purse.to_string()));
+    }
+    let stored = store::orders::authorization(&mut tx, &found.view.tenant_id, &known.terms, &signed.authorization);
+    let (id, news) = stored.await.map_err(nonce_used)?;
+    let answer = |state: Option<IntentState>, status: InvoiceStatus| Answer {
+        intent_id: id.to_string(),
+        state: state.map(|state| state.as_str()),
+        invoice_status: status.as_str(),
+    };
+    // Whoever repeats a request is told the same, whatever has become of the invoice meanwhile.
+    if !news {
+        return json(StatusCode::OK, &answer(None, found.view.status));
+    }
+    // What is refused from here on goes with the transaction.
+    check(found, &known.terms, &signed)?;
+    let found = invoices::again(&mut tx, found).await?;
+    commit(tx).await?;
+    tracing::info!(intent = %id, "authorization accepted");
+    json(StatusCode::ACCEPTED, &answer(Some(IntentState::Accepted), found.view.status))
+}
+
+fn check(found: &Found, terms: &InvoiceTerms, signed: &Signed) -> Result<(), Problem> {
+    match found.view.status {
+        InvoiceStatus::PendingPayment | InvoiceStatus::PartiallyPaid if found.seconds_left() > 0 => {}
+        InvoiceStatus::Paid | InvoiceStatus::Overpaid => {
+            return Err(Problem::new(Code::InvoicePaid, "The invoice is paid."));
+        }
+        InvoiceStatus::Cancelled | InvoiceStatus::Draft => {
+            return Err(Problem::new(Code::InvoiceCancelled, "The invoice is not open."));
+        }
+        InvoiceStatus::Expired | InvoiceStatus::PendingPayment | InvoiceStatus::PartiallyPaid => {
+            return Err(Problem::new(Code::InvoiceExpired, "The invoice has expired."));
+        }
+    }
+    if terms.settler.is_zero() {
+        // The gate submits authorizations only while its whole grace lies before closesAt, which these terms do not have.
+        let detail = "A direct invoice is paid by the customer's own transaction.";
+        return Err(Problem::new(Code::GaslessUnavailable, detail));
+    }
+    let missing = found.missing()?;
+    if missing == 0 {
+        return Err(Problem::new(Code::InvoiceFunded, "All that is due lies at the deposit address."));
+    }
+    let value = signed.authorization.value;
+    if value.is_zero() || !terms.partials() && value < U256::from(missing) {
+        let detail = format!("The authorization is for {value} base units, {missing} are missing.");
+        return Err(Problem::new(Code::AuthorizationTooSmall, detail)
+            .field("value")
+            .with("missing", Units(missing).to_string())
+            .with("missing_units", missing.to_string()));
+    }
+    let (now, latest) = (found.unix_now(), found.expires_at());
+    let window = |name: &str, why: String| {
+        let problem = Problem::new(Code::AuthorizationWindow, format!("{name} is {why}.")).field(name);
+        problem.with("now", now).with("valid_before_max", latest)
+    };
+    if signed.valid_after > now {
+        return Err(window("valid_after", format!("{}, that is after now", signed.valid_after)));
+    }
+    if signed.valid_before <= now.saturating_add(LEAST_SECONDS) {
+        return Err(window("valid_before", format!("{}, that is too soon", signed.valid_before)));
+    }
+    if signed.valid_before > latest {
+        return Err(window("valid_before", format!("{}, that is after the invoice's expiry", signed.valid_before)));
+    }
+    Ok(())
+}
+
+/// A payer's nonce is stored once; for the same invoice it is known, so this one is another's.
+fn nonce_used(error: store::Error) -> Problem {
+    let unique = match &error {
+        store::Error::Database(error) => error.as_database_error().is_some_and(|error| error.is_unique_violation()),
+        _ => false,
+    };
+    if unique {
+        let detail = "This payer has used this nonce for another invoice.";
+        return Problem::new(Code::AuthorizationNonceUsed, detail).field("nonce");
+    }
+    error.into()
+}

@@ -1,0 +1,240 @@
+//! `POST /api/invoices/{id}/refund` and, for whoever has the pay link, `POST /pay/{token}/refund`: money that lies at a
+//! deposit address and pays nothing goes back.
+//!
+//! Where the customer's own wallet stands in the terms, it goes there and nowhere else. Otherwise the customer's word
+//! decides, and the wallet's refund key signs an order (PROTOCOL §4) that the keeper carries.
+
+use crate::auth::Key;
+use crate::body::{Fields, JsonBody};
+use crate::invoices::{self, Segment};
+use crate::problem::{Code, Problem};
+use crate::view::{Found, json};
+use crate::{App, commit, create};
+use alloy_primitives::{Address, B256, U256};
+use alloy_sol_types::{SolStruct, eip712_domain};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::intent::IntentState;
+use domain::invoice::InvoiceStatus;
+use domain::request::InvalidRequest;
+use serde::Serialize;
+use std::sync::Arc;
+use store::Tx;
+use store::chain::Mirror;
+use store::invoices::TermsView;
+use terms::abi::RefundOrder;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// How long an order can be carried out. Seconds.
+const ORDER_SECONDS: u64 = 7 * 24 * 60 * 60;
+
+/// The longest word of a customer, in characters.
+const MAX_WORD: usize = 500;
+
+/// What is asked for.
+struct Asked {
+    to: Option<Address>,
+    token: Option<Address>,
+    word: Option<String>,
+}
+
+impl Asked {
+    fn parse(body: &JsonBody) -> Result<Self, Problem> {
+        let mut fields = Fields::parse(body)?;
+        let asked = Self {
+            to: fields.address("to", Code::RefundAddressMalformed)?,
+            token: fields.address("token", Code::AddressMalformed)?,
+            word: fields.text("word")?,
+        };
+        fields.finish()?;
+        let fits =
+            |word: &String| !word.is_empty() && word.chars().count() <= MAX_WORD && !word.chars().any(char::is_control);
+        match asked.word.as_ref().is_none_or(fits) {
+            true => Ok(asked),
+            false => Err(InvalidRequest::Text { field: "word", max: MAX_WORD }.into()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Answer {
+    /// `null` where it goes back by itself.
+    intent_id: Option<String>,
+    token: String,
+    to: String,
+    /// `null` where it goes back by itself, or was on its way before.
+    state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+pub(crate) async fn by_tenant(
+    State(app): State<Arc<App>>,
+    key: Key,
+    id: Segment,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let mut tx = app.begin().await?;
+    let found = invoices::locked(&mut tx, &key, id).await?;
+    refund(&app, tx, &found, "api key", &body).await
+}
+
+pub(crate) async fn by_customer(
+    State(app): State<Arc<App>>,
+    token: Segment,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let mut tx = app.begin().await?;
+    let found = invoices::locked_by_link(&mut tx, token).await?;
+    refund(&app, tx, &found, "pay link", &body).await
+}
+
+async fn refund(app: &App, mut tx: Tx, found: &Found, by: &'static str, body: &JsonBody) -> Result<Response, Problem> {
+    let asked = Asked::parse(body)?;
+    let (known, mirror) = found.terms()?;
+    let token = asked.token.unwrap_or(known.terms.token);
+    must_be_refundable(&mut tx, found, token).await?;
+    let answer = match known.terms.refund_key.is_zero() {
+        true => to_its_owner(&mut tx, found, known, token, asked.to).await?,
+        false => {
+            let to = receiver(known, mirror, token, asked.to)?;
+            let word = serde_json::json!({"by": by, "said": asked.word, "at": written(OffsetDateTime::now_utc())});
+            ordered(app, &mut tx, found, token, to, &word).await?
+        }
+    };
+    store::projection::refresh(&mut tx, known.hash).await?;
+    commit(tx).await?;
+    tracing::info!(by, %token, to = answer.to, intent = answer.intent_id, "refund asked for");
+    json(StatusCode::ACCEPTED, &answer)
+}
+
+/// There must be something of the token, and the chain must let it go.
+async fn must_be_refundable(tx: &mut Tx, found: &Found, token: Address) -> Result<(), Problem> {
+    let (known, mirror) = found.terms()?;
+    let terms = &known.terms;
+    let books = store::orders::books(tx, known.hash, token).await?;
+    let mut there = books.received.saturating_sub(books.refunded);
+    if token == terms.token {
+        // Of this one the payee has got some.
+        there = there.min(found.balance()?);
+    }
+    if there.is_zero() {
+        let detail = format!("Nothing of the token {token} lies at the deposit address.");
+        return Err(Problem::new(Code::NothingToRefund, detail).with("token", token.to_string()));
+    }
+    if token == terms.token && open_on_chain(found, mirror, terms) {
+        let closes_at = create::time_of(terms.closes_at)?;
+        let detail = format!("The invoice is still open. At the latest it closes at {}.", written(closes_at));
+        return Err(Problem::new(Code::NotRefundableYet, detail)
+            .with("expires_at", written(found.view.expires_at))
+            .with("closes_at", written(closes_at)));
+    }
+    Ok(())
+}
+
+/// Whether the escrow keeps the invoice's token for the payee, as far as we can know: a deadline must not run for nothing.
+fn open_on_chain(found: &Found, mirror: &Mirror, terms: &terms::InvoiceTerms) -> bool {
+    let ended = match found.view.status {
+        // We end it by a cancel, when the displayed expiry is final; where anyone settles we cannot.
+        InvoiceStatus::Expired => !terms.settler.is_zero() && mirror.final_timestamp >= found.expires_at(),
+        InvoiceStatus::Paid | InvoiceStatus::Overpaid | InvoiceStatus::Cancelled => true,
+        InvoiceStatus::Draft | InvoiceStatus::PendingPayment | InvoiceStatus::PartiallyPaid => false,
+    };
+    !ended && mirror.tip_timestamp < terms.closes_at
+}
+
+/// The terms say where it goes, and no key can say otherwise.
+async fn to_its_owner(
+    tx: &mut Tx,
+    found: &Found,
+    known: &TermsView,
+    token: Address,
+    to: Option<Address>,
+) -> Result<Answer, Problem> {
+    let refund_to = known.terms.refund_to;
+    if to.is_some_and(|to| to != refund_to) {
+        let detail = format!("What goes back from this invoice goes to {refund_to}.");
+        return Err(Problem::new(Code::RefundAddressFixed, detail)
+            .field("to")
+            .with("refund_to", refund_to.to_string()));
+    }
+    let (token_text, to) = (token.to_string(), refund_to.to_string());
+    if token == known.terms.token {
+        let detail = Some(format!("It goes back to {refund_to} by itself; there is nothing to be done."));
+        return Ok(Answer { intent_id: None, token: token_text, to, state: None, detail });
+    }
+    let (id, news) = store::orders::refund(tx, &found.view.tenant_id, &known.terms, token).await?;
+    let state = news.then_some(IntentState::Accepted.as_str());
+    Ok(Answer { intent_id: Some(id.to_string()), token: token_text, to, state, detail: None })
+}
+
+/// Where the customer wants it. What the escrow would refuse is refused here.
+fn receiver(known: &TermsView, mirror: &Mirror, token: Address, to: Option<Address>) -> Result<Address, Problem> {
+    let to = to.ok_or_else(|| {
+        let detail = "Send the address of the customer's own wallet as to.";
+        Problem::new(Code::RefundToRequired, detail).field("to")
+    })?;
+    if [Address::ZERO, mirror.deployed.escrow, known.terms.token, token, known.purse].contains(&to) {
+        let detail = format!("{to} is zero, the deposit address, the escrow or the token.");
+        return Err(Problem::new(Code::RefundAddressRefused, detail).field("to"));
+    }
+    Ok(to)
+}
+
+/// Signs the customer's order with the wallet's key, and stores it with the word it rests on.
+async fn ordered(
+    app: &App,
+    tx: &mut Tx,
+    found: &Found,
+    token: Address,
+    to: Address,
+    word: &serde_json::Value,
+) -> Result<Answer, Problem> {
+    let (known, mirror) = found.terms()?;
+    let wallet_id = &found.view.wallet.id;
+    let (nonce, ciphertext) = store::keys::get(tx, wallet_id).await?.ok_or_else(|| {
+        let refund_to = known.terms.refund_to.to_string();
+        let detail = format!("The wallet's key is erased; what lies there goes to {refund_to}.");
+        Problem::new(Code::RefundKeyErased, detail).with("refund_to", refund_to)
+    })?;
+    let order = RefundOrder {
+        termsHash: known.hash,
+        token,
+        to,
+        nonce: U256::from_be_bytes(create::random()?.0),
+        deadline: U256::from(mirror.tip_timestamp.saturating_add(ORDER_SECONDS)),
+    };
+    let hash = signing_hash(&order, mirror);
+    let signature = app.vault.sign(wallet_id, &nonce, &ciphertext, hash)?;
+    let stored = store::orders::order(tx, &found.view.tenant_id, &known.terms, &order, &signature, word).await?;
+    match stored {
+        (id, true) => Ok(Answer {
+            intent_id: Some(id.to_string()),
+            token: token.to_string(),
+            to: to.to_string(),
+            state: Some(IntentState::Accepted.as_str()),
+            detail: None,
+        }),
+        (id, false) => {
+            let detail = "What lies there has been ordered back before, and that order stands.";
+            Err(Problem::new(Code::RefundAlreadyOrdered, detail).with("intent_id", id.to_string()))
+        }
+    }
+}
+
+/// What the escrow hashes before it asks who signed: EIP-712 under the domain of its own.
+fn signing_hash(order: &RefundOrder, mirror: &Mirror) -> B256 {
+    let domain = eip712_domain! {
+        name: "Monay InvoiceEscrow",
+        version: "1",
+        chain_id: mirror.deployed.chain,
+        verifying_contract: mirror.deployed.escrow,
+    };
+    order.eip712_signing_hash(&domain)
+}
+
+fn written(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap_or_default()
+}
