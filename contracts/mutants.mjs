@@ -18,8 +18,8 @@ const mutants = [
   // Bugs that real peers had.
   ["surplus to the payee", ESCROW, "if (available >= due) return due;", "if (available >= due) return available;", "Settle", "test_X3_excessStaysForRefund"],
   ["surplus to the caller", ESCROW, "to: terms.payee, amount: amount, beneficiary: terms.refundTo", "to: terms.payee, amount: amount, beneficiary: msg.sender", "Settle", "test_settle_cannotBeBlockedByNativeCoinAtThePurse"],
-  ["payment without adding up", ESCROW, "state.paid += uint128(amount);", "state.paid = uint128(amount);", "Settle", "test_settle_partialsArePassedOnUntilTheAmount"],
-  ["due is not less what was paid", ESCROW, "uint256 due = terms.amount - state.paid;", "uint256 due = terms.amount;", "Settle", "testFuzz_X2_partialsNeverExceedTheAmount"],
+  ["payment without adding up", ESCROW, "uint128 paid = before + uint128(amount);", "uint128 paid = uint128(amount);", "Settle", "test_settle_partialsArePassedOnUntilTheAmount"],
+  ["due is not less what was paid", ESCROW, "uint256 due = terms.amount - before;", "uint256 due = terms.amount;", "Settle", "testFuzz_X2_partialsNeverExceedTheAmount"],
   ["collision: the purse runs twice in a transaction", ESCROW, "if (ran) revert AlreadyRan(purse);", "", "Settle", "test_settle_samePurseTwiceInOneTransactionReverts"],
   ["cancel that writes another's state: settler is not bound", TERMS, "termsHash := keccak256(start, 0x180)", "let settler_ := mload(add(terms, 0x120)) mstore(add(terms, 0x120), 0) termsHash := keccak256(start, 0x180) mstore(add(terms, 0x120), settler_)", "Cancel", "testFuzz_T1_cancelOfForgedTermsLeavesTheRealOnesAlone"],
   ["the last field is not bound", TERMS, "termsHash := keccak256(start, 0x180)", "termsHash := keccak256(start, 0x160)", "Terms", "testFuzz_X5_everyBitBindsTheAddress"],
@@ -46,6 +46,9 @@ const mutants = [
   ["native coin waits, too", ESCROW, "terms.refundKey != address(0) && token != address(0)", "terms.refundKey != address(0)", "Refund", "test_refund_ofNativeCoinAnyTime"],
   ["the wait wraps round", ESCROW, "opensAt = end + KEY_DECIDES_FOR;", "unchecked { opensAt = uint64(end) + uint64(KEY_DECIDES_FOR); }", "Refund", "test_refund_theGreatestClosesAtDoesNotWrap"],
   ["an order holds for ever", ESCROW, "if (block.timestamp > order_.deadline) revert OrderExpired(order_.deadline, block.timestamp);", "", "RefundByOrder", "test_refundByOrder_deadlineIncluded"],
+
+  ["since is not kept", ESCROW, "uint256 since = status == STATUS_OPEN ? 0 : block.timestamp;", "uint256 since = 0;", "Cancel", "test_cancel_byPayee"],
+  ["an open invoice has a since", ESCROW, "uint256 since = status == STATUS_OPEN ? 0 : block.timestamp;", "uint256 since = block.timestamp;", "Settle", "test_settle_partialsArePassedOnUntilTheAmount"],
 
   // Orders.
   ["an order is used again", ESCROW, "_used[digest] = true;", "", "RefundByOrder", "test_refundByOrder_onceEach"],
@@ -76,10 +79,10 @@ const mutants = [
 
   // The invariants themselves can fail.
   ["X1: a unit is lost on the way back", ESCROW, "        amount = token == address(0) ? purse.balance : Tokens.balanceOf({token: token, account: purse});", "        amount = token == address(0) ? purse.balance : Tokens.balanceOf({token: token, account: purse});\n        if (amount > 500 && token != address(0)) to = address(1);", "invariant/Invariants", "invariant_X1_conservation"],
-  ["X2: each partial payment is the first", ESCROW, "uint256 due = terms.amount - state.paid;", "uint256 due = terms.amount;", "invariant/Invariants", "invariant_X2_neverPaidAboveAmount"],
+  ["X2: each partial payment is the first", ESCROW, "uint256 due = terms.amount - before;", "uint256 due = terms.amount;", "invariant/Invariants", "invariant_X2_neverPaidAboveAmount"],
   ["X3, T5: coin to whoever calls", ESCROW, "beneficiary: token == address(0) ? to : terms.refundTo", "beneficiary: msg.sender", "invariant/Invariants", "invariant_X3_T5_surplusToNobodyElse"],
   ["X10: an end that is not final", ESCROW, "if (state.status != STATUS_OPEN) revert NotOpen(termsHash, state.status);", "", "invariant/Invariants", "invariant_X10_endIsFinal"],
-  ["X15: an event with the sum before", ESCROW, "            amount: amount,\n            paid: state.paid,\n            status: state.status,\n            kind: kind\n        });\n    }", "            amount: amount,\n            paid: state.paid - uint128(amount),\n            status: state.status,\n            kind: kind\n        });\n    }", "invariant/Invariants", "invariant_X15_eventsFoldToTheState"],
+  ["X15: an event with the sum before", ESCROW, "            paid: paid,\n            status: status,", "            paid: before,\n            status: status,", "invariant/Invariants", "invariant_X15_eventsFoldToTheState"],
   ["E4: a purse that stays when it is paid in full", PURSE, "selfdestruct(payable(", "if (amount < 1000) selfdestruct(payable(", "invariant/Invariants", "invariant_E4_noTraceAtAnyPurse"],
   ["T1: payee is not bound", TERMS, "termsHash := keccak256(start, 0x180)", "let payee_ := mload(add(terms, 0x60)) mstore(add(terms, 0x60), 0) termsHash := keccak256(start, 0x180) mstore(add(terms, 0x60), payee_)", "invariant/Invariants", "invariant_X2_neverPaidAboveAmount"],
 

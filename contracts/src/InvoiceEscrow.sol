@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Create2} from "@openzeppelin/contracts/utils/Create2.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
@@ -158,13 +159,13 @@ contract InvoiceEscrow is IInvoiceEscrow, IPurseOrders {
     /// @inheritdoc IInvoiceEscrow
     function pay(InvoiceTerms calldata terms, uint256 amount) external alone returns (uint256 paid) {
         (InvoiceTerms memory invoice, bytes32 termsHash) = Terms.read(terms);
-        State memory state =
+        uint128 before =
             _mustBeSettleable({terms: invoice, termsHash: termsHash, purse: _purseOf(termsHash), caller: msg.sender});
         if (msg.sender == invoice.payee) revert PayerIsPayee(msg.sender);
 
-        uint256 due = invoice.amount - state.paid;
+        uint256 due = invoice.amount - before;
         paid = _payable({terms: invoice, termsHash: termsHash, available: amount, due: due});
-        _record({terms: invoice, termsHash: termsHash, state: state, amount: paid, kind: KIND_PAY});
+        _record({terms: invoice, termsHash: termsHash, before: before, amount: paid, kind: KIND_PAY});
         // From the caller and nobody else: an allowance to this contract is only ever used by who gave it.
         Tokens.transferFrom({token: invoice.token, from: msg.sender, to: invoice.payee, amount: paid});
     }
@@ -173,13 +174,13 @@ contract InvoiceEscrow is IInvoiceEscrow, IPurseOrders {
     function _settle(InvoiceTerms calldata given, address caller) private returns (uint256 amount) {
         (InvoiceTerms memory terms, bytes32 termsHash) = Terms.read(given);
         address purse = _purseOf(termsHash);
-        State memory state = _mustBeSettleable({terms: terms, termsHash: termsHash, purse: purse, caller: caller});
+        uint128 before = _mustBeSettleable({terms: terms, termsHash: termsHash, purse: purse, caller: caller});
 
         address token = terms.token;
         uint256 balance = Tokens.balanceOf({token: token, account: purse});
-        uint256 due = terms.amount - state.paid;
+        uint256 due = terms.amount - before;
         amount = _payable({terms: terms, termsHash: termsHash, available: balance, due: due});
-        _record({terms: terms, termsHash: termsHash, state: state, amount: amount, kind: KIND_SETTLE});
+        _record({terms: terms, termsHash: termsHash, before: before, amount: amount, kind: KIND_SETTLE});
         // The payee and nobody else: what is more stays. Were it sent on from here, a refundTo that the token refuses
         // (a blacklist) plus one unit too much, sent by any stranger, would block the payee's money.
         _run({
@@ -201,27 +202,33 @@ contract InvoiceEscrow is IInvoiceEscrow, IPurseOrders {
         return available;
     }
 
-    /// @dev Writes and tells that the payee gets `amount` more, before it happens.
-    function _record(InvoiceTerms memory terms, bytes32 termsHash, State memory state, uint256 amount, uint8 kind)
-        private
-    {
+    /// @dev Writes and tells that the payee gets `amount` more than `before`, before it happens. Base units.
+    function _record(InvoiceTerms memory terms, bytes32 termsHash, uint128 before, uint256 amount, uint8 kind) private {
         // At most terms.amount, as `amount` is at most what is due.
         // forge-lint: disable-next-line(unsafe-typecast)
-        state.paid += uint128(amount);
-        if (state.paid == terms.amount) {
-            state.status = STATUS_PAID;
-            state.since = uint64(block.timestamp);
-        }
-        _states[termsHash] = state;
+        uint128 paid = before + uint128(amount);
+        uint8 status = paid == terms.amount ? STATUS_PAID : STATUS_OPEN;
+        _write({termsHash: termsHash, paid: paid, status: status});
         emit Recorded({
             termsHash: termsHash,
             token: terms.token,
             to: terms.payee,
             amount: amount,
-            paid: state.paid,
-            status: state.status,
+            paid: paid,
+            status: status,
             kind: kind
         });
+    }
+
+    /// @dev The state of an invoice that was open; `since` follows from `status`. The fields share a slot and are written
+    /// at once: the language would write them one after the other.
+    function _write(bytes32 termsHash, uint128 paid, uint8 status) private {
+        State storage state = _states[termsHash];
+        uint256 since = status == STATUS_OPEN ? 0 : block.timestamp;
+        uint256 word = uint256(paid) | uint256(status) << 128 | since << 136;
+        assembly ("memory-safe") {
+            sstore(state.slot, word)
+        }
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -235,17 +242,15 @@ contract InvoiceEscrow is IInvoiceEscrow, IPurseOrders {
         if (msg.sender != invoice.payee && msg.sender != invoice.settler) {
             revert NotPayeeNorSettler(msg.sender, invoice.payee, invoice.settler);
         }
-        State memory state = _mustBeOpen({terms: invoice, termsHash: termsHash});
+        uint128 paid = _mustBeOpen({terms: invoice, termsHash: termsHash});
 
-        state.status = STATUS_CANCELLED;
-        state.since = uint64(block.timestamp);
-        _states[termsHash] = state;
+        _write({termsHash: termsHash, paid: paid, status: STATUS_CANCELLED});
         emit Recorded({
             termsHash: termsHash,
             token: invoice.token,
             to: address(0),
             amount: 0,
-            paid: state.paid,
+            paid: paid,
             status: STATUS_CANCELLED,
             kind: KIND_CANCEL
         });
@@ -409,10 +414,7 @@ contract InvoiceEscrow is IInvoiceEscrow, IPurseOrders {
 
     /// @dev The CREATE2 address of the purse (EIP-1014).
     function _purseOf(bytes32 termsHash) private view returns (address) {
-        return
-            address(
-                uint160(uint256(keccak256(abi.encodePacked(hex"ff", address(this), termsHash, PURSE_INIT_CODE_HASH))))
-            );
+        return Create2.computeAddress({salt: termsHash, bytecodeHash: PURSE_INIT_CODE_HASH, deployer: address(this)});
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -437,10 +439,11 @@ contract InvoiceEscrow is IInvoiceEscrow, IPurseOrders {
     //////////////////////////////////////////////////////////////*/
 
     /// @dev What `settle` and `pay` have in common: valid terms, the right caller, open, in time.
+    /// @return paid As `_mustBeOpen`.
     function _mustBeSettleable(InvoiceTerms memory terms, bytes32 termsHash, address purse, address caller)
         private
         view
-        returns (State memory state)
+        returns (uint128 paid)
     {
         terms.mustBeValid(purse);
         address settler = terms.settler;
@@ -449,10 +452,12 @@ contract InvoiceEscrow is IInvoiceEscrow, IPurseOrders {
     }
 
     /// @dev Neither paid in full nor cancelled, and before `closesAt`.
-    function _mustBeOpen(InvoiceTerms memory terms, bytes32 termsHash) private view returns (State memory state) {
-        state = _states[termsHash];
+    /// @return paid What the payee got so far, base units; all there is to know of an open invoice.
+    function _mustBeOpen(InvoiceTerms memory terms, bytes32 termsHash) private view returns (uint128 paid) {
+        State memory state = _states[termsHash];
         if (state.status != STATUS_OPEN) revert NotOpen(termsHash, state.status);
         if (block.timestamp >= terms.closesAt) revert Closed(termsHash, terms.closesAt, block.timestamp);
+        return state.paid;
     }
 
     /// @dev The only rule for money that goes back, as it must not get lost. All others would lock it up.

@@ -37,4 +37,9 @@ contract DeploymentTest is EscrowTest {
         assertLe(address(escrow).code.length, 24_576, "code");
         assertLe(type(InvoiceEscrow).creationCode.length, 49_152, "creation code");
     }
+
+    /// @dev Tempo (T4): 2,500 gas a byte and about a million besides, of at most 30 million in a transaction.
+    function test_E10_escrowCanBeDeployedOnTempo() public view {
+        assertLe(address(escrow).code.length * 2500 + 1_200_000, 30_000_000, "gas of the deployment");
+    }
 }

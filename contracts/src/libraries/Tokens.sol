@@ -36,11 +36,12 @@ library Tokens {
 
     /// @notice What `account` has of `token`, base units.
     function balanceOf(address token, address account) internal view returns (uint256 units) {
-        bytes memory data = abi.encodeWithSelector(0x70a08231, account); // balanceOf(address)
         bool answered;
         assembly ("memory-safe") {
-            // 32 bytes of the answer are copied, to scratch space, however long it is.
-            answered := staticcall(gas(), token, add(data, 0x20), mload(data), 0x00, 0x20)
+            // balanceOf(address): 36 bytes out of scratch space, 32 bytes of the answer into it, however long it is.
+            mstore(0x00, shl(224, 0x70a08231))
+            mstore(0x04, shr(96, shl(96, account))) // whatever the upper bits of the variable are
+            answered := staticcall(gas(), token, 0x00, 0x24, 0x00, 0x20)
             answered := and(answered, gt(returndatasize(), 0x1f))
             units := mload(0x00)
         }

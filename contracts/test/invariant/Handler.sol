@@ -114,7 +114,10 @@ contract Handler is Test {
     //////////////////////////////////////////////////////////////*/
 
     function sendToken(uint256 seed, uint256 amount) external {
-        uint256 i = seed % INVOICES;
+        _sendToken(seed % INVOICES, amount);
+    }
+
+    function _sendToken(uint256 i, uint256 amount) private {
         // Often exactly what is due, one more, one less; else anything small.
         uint256 due = _terms[i].amount - _ledgers[i].paid;
         uint256 kind = amount % 5;
@@ -155,7 +158,17 @@ contract Handler is Test {
 
     function settle(uint256 seed, uint256 who) external {
         uint256 i = seed % INVOICES;
-        address caller = _someone(i, who);
+        _settle(i, _someone(i, who));
+    }
+
+    /// @dev What happens most in life: money comes, the right one settles.
+    function sendAndSettle(uint256 seed, uint256 amount) external {
+        uint256 i = seed % INVOICES;
+        _sendToken(i, amount);
+        _settle(i, SETTLER);
+    }
+
+    function _settle(uint256 i, address caller) private {
         bool expected = _canSettle(i, caller);
         _do({caller: caller, data: abi.encodeCall(ESCROW.settle, (_terms[i])), expected: expected, verb: "settle"});
     }
@@ -263,6 +276,8 @@ contract Handler is Test {
         if (field == 3) terms.settler = ATTACKER;
         if (field == 4) terms.closesAt = uint64(block.timestamp);
         if (field == 5) terms.amount = 1;
+        // At its very closesAt the fifth is no forgery.
+        if (hashOf(terms) == hashOf(_terms[i])) return;
         verb = verb % 5;
         bytes memory data;
         if (verb == 0) data = abi.encodeCall(ESCROW.settle, (terms));
