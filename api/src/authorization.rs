@@ -14,7 +14,6 @@ use alloy_primitives::{Address, B256, U256};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::intent::IntentState;
 use domain::invoice::InvoiceStatus;
 use domain::money::Units;
 use serde::Serialize;
@@ -75,7 +74,7 @@ impl Signed {
 struct Answer {
     intent_id: String,
     /// `null` where it was known before.
-    state: Option<&'static str>,
+    state: &'static str,
     invoice_status: &'static str,
 }
 
@@ -110,22 +109,22 @@ async fn submit(mut tx: Tx, found: &Found, body: &JsonBody) -> Result<Response, 
             .with("deposit_address", known.purse.to_string()));
     }
     let stored = store::orders::authorization(&mut tx, &found.view.tenant_id, &known.terms, &signed.authorization);
-    let (id, news) = stored.await.map_err(nonce_used)?;
-    let answer = |state: Option<IntentState>, status: InvoiceStatus| Answer {
+    let store::orders::Asked { id, state, news } = stored.await.map_err(nonce_used)?;
+    let answer = |status: InvoiceStatus| Answer {
         intent_id: id.to_string(),
-        state: state.map(|state| state.as_str()),
+        state: state.as_str(),
         invoice_status: status.as_str(),
     };
     // Whoever repeats a request is told the same, whatever has become of the invoice meanwhile.
     if !news {
-        return json(StatusCode::OK, &answer(None, found.view.status));
+        return json(StatusCode::OK, &answer(found.view.status));
     }
     // What is refused from here on goes with the transaction.
     check(found, &known.terms, &signed)?;
     let found = invoices::again(&mut tx, found).await?;
     commit(tx).await?;
     tracing::info!(intent = %id, "authorization accepted");
-    json(StatusCode::ACCEPTED, &answer(Some(IntentState::Accepted), found.view.status))
+    json(StatusCode::ACCEPTED, &answer(found.view.status))
 }
 
 fn check(found: &Found, terms: &InvoiceTerms, signed: &Signed) -> Result<(), Problem> {

@@ -137,6 +137,8 @@ codes! {
         "You have no invoice with this id or number.";
     WalletNotFound = "wallet_not_found", 404, "No such wallet",
         "You have no wallet with this id.";
+    TooManyAsked = "too_many_asked", 409, "Too much was asked for about this invoice",
+        "About one invoice at most 20 refunds and authorizations can be asked for. What was asked for is carried out; for more, talk to the issuer.";
     InvoiceNumberTaken = "invoice_number_taken", 409, "The invoice number is taken",
         "Another of your invoices has this invoice_number. If you are repeating a request whose answer was lost, GET /api/invoices/<number> shows what it did.";
     EnterpriseNotVerified = "enterprise_not_verified", 403, "The enterprise is not verified",
@@ -222,6 +224,7 @@ impl From<store::Error> for Problem {
             store::Error::DuplicateNumber(_) => {
                 Self::new(Code::InvoiceNumberTaken, error.to_string()).field("invoice_number")
             }
+            store::Error::TooManyAsked => Self::new(Code::TooManyAsked, error.to_string()),
             error if error.is_temporary() => {
                 tracing::error!(%error, "database unavailable");
                 Self::unavailable()

@@ -15,7 +15,6 @@ use alloy_sol_types::{SolStruct, eip712_domain};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::intent::IntentState;
 use domain::invoice::InvoiceStatus;
 use domain::request::InvalidRequest;
 use serde::Serialize;
@@ -165,9 +164,9 @@ async fn to_its_owner(
         let detail = Some(format!("It goes back to {refund_to} by itself; there is nothing to be done."));
         return Ok(Answer { intent_id: None, token: token_text, to, state: None, detail });
     }
-    let (id, news) = store::orders::refund(tx, &found.view.tenant_id, &known.terms, token).await?;
-    let state = news.then_some(IntentState::Accepted.as_str());
-    Ok(Answer { intent_id: Some(id.to_string()), token: token_text, to, state, detail: None })
+    let asked = store::orders::refund(tx, &found.view.tenant_id, &known.terms, token).await?;
+    let (id, state) = (asked.id.to_string(), asked.state.as_str());
+    Ok(Answer { intent_id: Some(id), token: token_text, to, state: Some(state), detail: None })
 }
 
 /// Where the customer wants it. What the escrow would refuse is refused here.
@@ -208,20 +207,14 @@ async fn ordered(
     };
     let hash = signing_hash(&order, mirror);
     let signature = app.vault.sign(wallet_id, &nonce, &ciphertext, hash)?;
-    let stored = store::orders::order(tx, &found.view.tenant_id, &known.terms, &order, &signature, word).await?;
-    match stored {
-        (id, true) => Ok(Answer {
-            intent_id: Some(id.to_string()),
-            token: token.to_string(),
-            to: to.to_string(),
-            state: Some(IntentState::Accepted.as_str()),
-            detail: None,
-        }),
-        (id, false) => {
-            let detail = "What lies there has been ordered back before, and that order stands.";
-            Err(Problem::new(Code::RefundAlreadyOrdered, detail).with("intent_id", id.to_string()))
-        }
+    let asked = store::orders::order(tx, &found.view.tenant_id, &known.terms, &order, &signature, word).await?;
+    let id = asked.id.to_string();
+    if !asked.news {
+        let detail = "What lies there has been ordered back before, and that order stands.";
+        return Err(Problem::new(Code::RefundAlreadyOrdered, detail).with("intent_id", id));
     }
+    let state = Some(asked.state.as_str());
+    Ok(Answer { intent_id: Some(id), token: token.to_string(), to: to.to_string(), state, detail: None })
 }
 
 /// What the escrow hashes before it asks who signed: EIP-712 under the domain of its own.

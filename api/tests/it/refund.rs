@@ -270,11 +270,9 @@ async fn where_the_address_is_fixed_nobody_signs() {
     let intent = service.row("SELECT *, '0x' || encode(id, 'hex') AS hex FROM intents").await;
     assert_eq!((&intent["kind"], &intent["state"]), (&json!("refund"), &json!("accepted")));
     assert_eq!(bytes(&intent["token"]), FOREIGN.as_slice());
-    let mut expected =
-        json!({"intent_id": intent["hex"], "token": FOREIGN.to_string(), "to": HOME, "state": "accepted"});
+    let expected = json!({"intent_id": intent["hex"], "token": FOREIGN.to_string(), "to": HOME, "state": "accepted"});
     assert_eq!(reply.json(), expected);
     let again = service.refund(&created, body).await;
-    expected["state"] = Value::Null;
     assert_eq!((again.status, again.json()), (202, expected));
     assert_eq!(service.count("intents").await, 1, "one refund, however often it is asked for");
 

@@ -9,8 +9,9 @@ ALTER TABLE intents ADD CONSTRAINT intents_kind_check CHECK (kind IN ('settle', 
 -- may be paused for a day). Only tries that were mined without effect count towards giving up.
 ALTER TABLE intents ADD COLUMN deferrals INTEGER NOT NULL DEFAULT 0;
 
+-- The newest order of an intent is the one in force: one whose deadline has passed can be given again.
 CREATE TABLE refund_orders (
-    intent_id   hash32 PRIMARY KEY REFERENCES intents,
+    intent_id   hash32 NOT NULL REFERENCES intents,
     tenant_id   TEXT NOT NULL REFERENCES tenants,
     terms_hash  hash32 NOT NULL REFERENCES invoice_terms,
     token       address20 NOT NULL,
@@ -20,7 +21,8 @@ CREATE TABLE refund_orders (
     signature   BYTEA NOT NULL CHECK (octet_length(signature) = 65),
     -- Who said so, and how: no order without a customer's word.
     word        JSONB NOT NULL,
-    created_at  TIMESTAMPTZ NOT NULL DEFAULT now()
+    created_at  TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (intent_id, nonce)
 );
 
 CREATE TABLE payment_authorizations (

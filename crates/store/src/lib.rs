@@ -48,6 +48,9 @@ pub enum Error {
     /// The chain in the database is not the one in the configuration.
     #[error("{0}")]
     OtherChain(String),
+    /// The limit of what may be asked for about one invoice.
+    #[error("about this invoice {} things were asked for already, which is the most", orders::MAX_ASKED)]
+    TooManyAsked,
     /// Somebody else has moved the chain's tip meanwhile.
     #[error("another indexer has moved the tip of chain {0}")]
     TipMoved(u64),

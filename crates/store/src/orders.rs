@@ -4,7 +4,7 @@
 use crate::codec::{Columns, big};
 use crate::{Error, INTENTS_CHANNEL, PgConnection, statements};
 use alloy_primitives::{Address, B256, Bytes, U256};
-use domain::intent::{IntentKind, intent_id};
+use domain::intent::{IntentKind, IntentState, intent_id};
 use sqlx::postgres::PgRow;
 use terms::InvoiceTerms;
 use terms::abi::{Authorization, RefundOrder};
@@ -14,20 +14,40 @@ statements! {
         WHERE terms_hash = $1 AND token = $2 AND kind IN (4, 5)";
     RECEIVED = "SELECT LEAST(COALESCE(SUM(amount_units), 0), $3::text::numeric)::text AS received FROM deposits
         WHERE terms_hash = $1 AND token = $2";
-    // A refund that was given up may be asked for again.
+    STATE = "SELECT state FROM intents WHERE id = $1 FOR UPDATE";
+    ASKED = "SELECT count(*) AS asked FROM intents n JOIN invoice_terms t USING (terms_hash) WHERE n.terms_hash = $1
+        AND (n.kind IN ('fund', 'refund_by_order') OR (n.kind = 'refund' AND n.token <> t.token))";
     INSERT_INTENT = "INSERT INTO intents (id, tenant_id, chain_id, terms_hash, kind, token, cumulative_before, state)
-        VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, 'accepted')
-        ON CONFLICT (id) DO UPDATE SET state = 'accepted', tries = 0, not_before = now(), updated_at = now()
-        WHERE intents.kind = 'refund' AND intents.state IN ('superseded', 'failed')";
+        VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, 'accepted') ON CONFLICT (id) DO NOTHING";
+    // What was given up may be asked for again, and so may what an order can no longer do because its deadline has passed.
+    ASK_AGAIN = "UPDATE intents n SET state = 'accepted', tries = 0, deferrals = 0, not_before = now(), updated_at = now()
+        WHERE n.id = $1 AND ((n.kind IN ('refund', 'refund_by_order') AND n.state IN ('superseded', 'failed'))
+            OR (n.kind = 'refund_by_order' AND n.state = 'accepted' AND NOT EXISTS (SELECT 1 FROM refund_orders o
+                JOIN chains c ON c.chain_id = n.chain_id WHERE o.intent_id = n.id AND o.deadline >= c.tip_timestamp)))";
     INSERT_ORDER = "INSERT INTO refund_orders (intent_id, tenant_id, terms_hash, token, recipient, nonce, deadline, signature, word)
         VALUES ($1, $2, $3, $4, $5, $6::text::numeric, $7, $8, $9)";
     INSERT_AUTHORIZATION = "INSERT INTO payment_authorizations (intent_id, tenant_id, terms_hash, payer, value_units, valid_after,
             valid_before, nonce, signature)
         VALUES ($1, $2, $3, $4, $5::text::numeric, $6, $7, $8, $9)";
     ANNOUNCE = "SELECT pg_notify($1, $2)";
-    ORDER = "SELECT terms_hash, token, recipient, nonce::text AS nonce, deadline, signature FROM refund_orders WHERE intent_id = $1";
+    ORDER = "SELECT terms_hash, token, recipient, nonce::text AS nonce, deadline, signature FROM refund_orders WHERE intent_id = $1
+        ORDER BY created_at DESC LIMIT 1";
     AUTHORIZATION = "SELECT payer, value_units::text AS value, valid_after, valid_before, nonce, signature FROM payment_authorizations
         WHERE intent_id = $1";
+}
+
+/// The most things that may be asked for about one invoice: whoever holds a pay link may ask, and each costs us work.
+pub const MAX_ASKED: u64 = 20;
+
+/// An intent that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Its id.
+    pub id: B256,
+    /// Where it stands.
+    pub state: IntentState,
+    /// Whether this call has brought it about.
+    pub news: bool,
 }
 
 /// What has come and gone of one token at a deposit address, in base units as claimed.
@@ -48,19 +68,19 @@ pub async fn books(db: &mut PgConnection, terms_hash: B256, token: Address) -> R
     Ok(TokenBooks { received: received.fetch_one(db).await?.u256("received")?, refunded })
 }
 
-/// Asks for a refund of `token` to where the terms say. Whether that is news: it may have been asked for already.
+/// Asks for a refund of `token` to where the terms say.
 pub async fn refund(
     db: &mut PgConnection,
     tenant_id: &str,
     terms: &InvoiceTerms,
     token: Address,
-) -> Result<(B256, bool), Error> {
+) -> Result<Asked, Error> {
     let before = books(db, terms.hash(), token).await?.refunded;
     insert(db, tenant_id, terms, IntentKind::Refund, token, before).await
 }
 
-/// Stores a customer's order with its signature and the word it rests on. Whether it is news: for what lies at an address
-/// there is one order, and the first one stands until it is carried out.
+/// Stores a customer's order with its signature and the word it rests on. For what lies at an address there is one order,
+/// and it stands until it is carried out or its deadline has passed.
 pub async fn order(
     db: &mut PgConnection,
     tenant_id: &str,
@@ -68,12 +88,12 @@ pub async fn order(
     order: &RefundOrder,
     signature: &[u8],
     word: &serde_json::Value,
-) -> Result<(B256, bool), Error> {
+) -> Result<Asked, Error> {
     let before = books(db, order.termsHash, order.token).await?.refunded;
-    let (id, news) = insert(db, tenant_id, terms, IntentKind::RefundByOrder, order.token, before).await?;
-    if news {
+    let asked = insert(db, tenant_id, terms, IntentKind::RefundByOrder, order.token, before).await?;
+    if asked.news {
         sqlx::query(INSERT_ORDER)
-            .bind(id.as_slice())
+            .bind(asked.id.as_slice())
             .bind(tenant_id)
             .bind(order.termsHash.as_slice())
             .bind(order.token.as_slice())
@@ -85,22 +105,22 @@ pub async fn order(
             .execute(db)
             .await?;
     }
-    Ok((id, news))
+    Ok(asked)
 }
 
-/// Stores a payer's authorization. Whether it is news: each of a payer's nonces counts once.
+/// Stores a payer's authorization. Each of a payer's nonces counts once.
 pub async fn authorization(
     db: &mut PgConnection,
     tenant_id: &str,
     terms: &InvoiceTerms,
     authorization: &Authorization,
-) -> Result<(B256, bool), Error> {
+) -> Result<Asked, Error> {
     // The payer's nonce is the total before: it is used at most once on chain, whoever submits it.
     let before = U256::from_be_bytes(authorization.nonce.0);
-    let (id, news) = insert(db, tenant_id, terms, IntentKind::Fund, authorization.from, before).await?;
-    if news {
+    let asked = insert(db, tenant_id, terms, IntentKind::Fund, authorization.from, before).await?;
+    if asked.news {
         sqlx::query(INSERT_AUTHORIZATION)
-            .bind(id.as_slice())
+            .bind(asked.id.as_slice())
             .bind(tenant_id)
             .bind(terms.hash().to_vec())
             .bind(authorization.from.as_slice())
@@ -112,7 +132,7 @@ pub async fn authorization(
             .execute(db)
             .await?;
     }
-    Ok((id, news))
+    Ok(asked)
 }
 
 async fn insert(
@@ -122,8 +142,16 @@ async fn insert(
     kind: IntentKind,
     token: Address,
     before: U256,
-) -> Result<(B256, bool), Error> {
+) -> Result<Asked, Error> {
     let id = intent_id(kind, terms.chain, terms.hash(), token, before);
+    if let Some(row) = sqlx::query(STATE).bind(id.as_slice()).fetch_optional(&mut *db).await? {
+        let again = sqlx::query(ASK_AGAIN).bind(id.as_slice()).execute(&mut *db).await?.rows_affected() == 1;
+        let state = if again { IntentState::Accepted } else { row.word("state")? };
+        return Ok(Asked { id, state, news: again });
+    }
+    if sqlx::query(ASKED).bind(terms.hash().to_vec()).fetch_one(&mut *db).await?.u64("asked")? >= MAX_ASKED {
+        return Err(Error::TooManyAsked);
+    }
     let inserted = sqlx::query(INSERT_INTENT)
         .bind(id.as_slice())
         .bind(tenant_id)
@@ -135,7 +163,8 @@ async fn insert(
         .execute(&mut *db)
         .await?;
     sqlx::query(ANNOUNCE).bind(INTENTS_CHANNEL).bind(terms.chain.to_string()).execute(db).await?;
-    Ok((id, inserted.rows_affected() == 1))
+    // Somebody else may have asked for the same at the same moment.
+    Ok(Asked { id, state: IntentState::Accepted, news: inserted.rows_affected() == 1 })
 }
 
 /// The order that an intent carries out, with its signature.

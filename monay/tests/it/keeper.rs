@@ -346,14 +346,73 @@ async fn a_foreign_token_goes_back_when_it_is_asked_for() {
     net.rounds().await;
     assert_eq!(net.intents(&issued).await, [], "nobody has asked");
     let mut tx = net.stack.store.begin().await.unwrap();
-    let (id, news) = store::orders::refund(&mut tx, monay::stack::TENANT, &issued.terms, other).await.unwrap();
+    let asked = store::orders::refund(&mut tx, monay::stack::TENANT, &issued.terms, other).await.unwrap();
     let again = store::orders::refund(&mut tx, monay::stack::TENANT, &issued.terms, other).await.unwrap();
     store::projection::refresh(&mut tx, issued.terms.hash()).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!((news, again), (true, (id, false)), "asking twice is asking once");
+    assert!(asked.news && !again.news && asked.id == again.id, "asking twice is asking once");
     net.rounds().await;
     assert_eq!(net.intents(&issued).await, words(&[("refund", "final")]));
     let back = test_chain::contracts::balance_of(net.node(), other, issued.terms.refund_to).await.unwrap();
     assert_eq!(back, U256::from(70));
     assert_eq!(net.statuses(&issued).await, ("pending_payment".into(), "active".into()), "the invoice still waits");
+}
+
+/// An order that was not carried out before its deadline can be given again; before that it stands.
+#[tokio::test]
+async fn an_order_stands_until_its_deadline_and_can_then_be_given_again() {
+    use alloy::signers::SignerSync;
+    use alloy_sol_types::{SolStruct, eip712_domain};
+    let net = Net::start().await;
+    let key = PrivateKeySigner::from_bytes(&Cast::key(Cast::STRANGER)).unwrap();
+    let issued = net.issue(Wish { refund_key: Some(key.address()), ..Wish::default() }).await;
+    net.transfer(issued.purse, AMOUNT + 9).await;
+    net.mine().await;
+    net.rounds().await;
+    let domain =
+        eip712_domain! { name: "Monay InvoiceEscrow", version: "1", chain_id: 8453, verifying_contract: net.escrow(), };
+    let now = net.chain_now().await;
+    let give = async |to: Address, nonce: u64, deadline: u64| {
+        let order = terms::abi::RefundOrder {
+            termsHash: issued.terms.hash(),
+            token: net.token(),
+            to,
+            nonce: U256::from(nonce),
+            deadline: U256::from(deadline),
+        };
+        let signature = key.sign_hash_sync(&order.eip712_signing_hash(&domain)).unwrap().as_bytes();
+        let mut tx = net.stack.store.begin().await.unwrap();
+        let word = serde_json::json!({"by": "test"});
+        let tenant = monay::stack::TENANT;
+        let asked = store::orders::order(&mut tx, tenant, &issued.terms, &order, &signature, &word).await.unwrap();
+        tx.commit().await.unwrap();
+        asked.news
+    };
+    let (first, second) = (Address::repeat_byte(0xa1), Address::repeat_byte(0xa2));
+    assert!(give(first, 1, now + 100).await);
+    assert!(!give(second, 2, now + 500).await, "the first one stands");
+    net.warp(now + 101).await;
+    net.index().await;
+    net.keeper.execute().await.unwrap();
+    assert_eq!(net.count("SELECT count(*) FROM attempts").await, 1, "nothing is sent for an order that is over");
+    assert!(give(second, 3, now + 1_000).await);
+    net.rounds().await;
+    assert_eq!((net.balance(first).await, net.balance(second).await), (U256::ZERO, U256::from(9)));
+    assert_eq!(net.statuses(&issued).await, ("overpaid".into(), "destroyed".into()));
+    assert_eq!(net.count("SELECT count(*) FROM refund_orders").await, 2, "both words are kept");
+}
+
+#[tokio::test]
+async fn about_one_invoice_no_more_can_be_asked_for_than_the_limit() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    let mut tx = net.stack.store.begin().await.unwrap();
+    for at in 0..=store::orders::MAX_ASKED {
+        let token = Address::left_padding_from(&(at + 1).to_be_bytes());
+        let asked = store::orders::refund(&mut tx, monay::stack::TENANT, &issued.terms, token).await;
+        match asked {
+            Ok(asked) => assert!(asked.news && at < store::orders::MAX_ASKED),
+            Err(error) => assert!(matches!(error, store::Error::TooManyAsked) && at == store::orders::MAX_ASKED),
+        }
+    }
 }
