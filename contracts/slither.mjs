@@ -61,6 +61,7 @@ const result = JSON.parse(readFileSync(report, "utf8"));
 if (!result.success) fail(`Slither failed: ${result.error}`);
 
 // What Slither could not read it did not check: OpenZeppelin's lock, whose slot is of a type that it does not know.
+// test_E5_everyVerbOfTheGateIsShutWhileOneIsAtWork shows what that lock does.
 const unread = [...run.stderr.matchAll(/Impossible to generate IR for (\S+)/g)].map((match) => match[1]);
 const known = ["_nonReentrantBefore", "_nonReentrantAfter", "_reentrancyGuardEntered"].map((name) => `SettlementGate.${name}`);
 const findings = (result.results.detectors ?? []).map(({ check, impact, description }) => ({

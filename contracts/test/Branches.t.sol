@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {SettlementGate} from "../src/SettlementGate.sol";
 import {IInvoiceEscrow, InvoiceTerms} from "../src/interfaces/IInvoiceEscrow.sol";
+import {Authorization, Clearance, ISettlementGate} from "../src/interfaces/ISettlementGate.sol";
 import {Terms} from "../src/libraries/Terms.sol";
 import {EscrowTest} from "./base/EscrowTest.sol";
+import {CallsBack} from "./tokens/HostileTokens.sol";
 
 /// @notice Lets a test choose the purse.
 contract TermsRules {
@@ -12,7 +15,8 @@ contract TermsRules {
     }
 }
 
-/// @notice Branches that no call of the contracts can reach in a test, so that `coverage.mjs` sees them taken.
+/// @notice What the measuring scripts cannot see otherwise: branches that no call of the contracts can reach
+/// (`coverage.mjs`), and the lock of the gate, which Slither cannot read (`slither.mjs`).
 contract BranchesTest is EscrowTest {
     TermsRules private rules;
 
@@ -30,5 +34,59 @@ contract BranchesTest is EscrowTest {
         rules.check(terms, terms.payee);
         vm.expectRevert(abi.encodeWithSelector(IInvoiceEscrow.InvalidRefundTo.selector, terms.refundTo));
         rules.check(terms, terms.refundTo);
+    }
+
+    /// @dev E5 for the gate: a token that has every role calls back into every verb while one is at work.
+    function test_E5_everyVerbOfTheGateIsShutWhileOneIsAtWork() public {
+        SettlementGate gate =
+            new SettlementGate({escrow: escrow, mintGate: payer, firstAdmin: address(this), cancelsPerDay: 100});
+        CallsBack token = new CallsBack();
+        gate.setRole(ISettlementGate.Role.Settler, address(token), true);
+        gate.setRole(ISettlementGate.Role.Canceller, address(token), true);
+        gate.setRole(ISettlementGate.Role.Settler, settler, true);
+
+        InvoiceTerms memory other = exactTerms();
+        other.settler = address(gate);
+        send(other, AMOUNT);
+        InvoiceTerms[] memory batch = new InvoiceTerms[](1);
+        batch[0] = other;
+        Authorization memory authorization;
+        Clearance memory clearance;
+        bytes[4] memory verbs = [
+            abi.encodeCall(gate.settleBatch, (batch, 100_000)),
+            abi.encodeCall(gate.fundAndSettle, (authorization, other)),
+            abi.encodeCall(gate.cancel, (other)),
+            abi.encodeCall(gate.payFrom, (other, 1, clearance))
+        ];
+        for (uint256 i = 0; i < verbs.length; ++i) {
+            InvoiceTerms memory terms = exactTerms();
+            terms.settler = address(gate);
+            terms.token = address(token);
+            terms.invoiceId = bytes32(i);
+            token.setCall(address(gate), verbs[i]);
+            token.mint(payer, AMOUNT);
+            vm.prank(payer);
+            token.approve(address(gate), AMOUNT);
+            vm.prank(payer);
+            gate.payFrom(terms, AMOUNT, clearance);
+            assertShut(token);
+
+            terms.invoiceId = bytes32(100 + i);
+            token.mint(purseOf(terms), AMOUNT);
+            batch[0] = terms;
+            vm.prank(settler);
+            gate.settleBatch(batch, 500_000);
+            assertState(terms, AMOUNT, 1, NOW);
+            assertShut(token);
+        }
+    }
+
+    function assertShut(CallsBack token) private view {
+        assertTrue(!token.calledBack(), "a verb ran inside a verb");
+        assertEq(
+            keccak256(token.answer()),
+            keccak256(abi.encodeWithSelector(bytes4(keccak256("ReentrancyGuardReentrantCall()")))),
+            "reason"
+        );
     }
 }
