@@ -33,7 +33,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(here);
 const platform = { linux: "linux-amd64", darwin: "darwin-arm64", win32: "win32-amd64" }[process.platform];
 const installed = join(root, "node_modules", "@foundry-rs", `forge-${platform}`, "bin", "forge");
-const forge = process.env.MONAY_FORGE_BIN ?? (existsSync(installed) ? installed : "forge");
+const forge = process.env.MONAY_FORGE_BIN || (existsSync(installed) ? installed : "forge");
 
 const work = mkdtempSync(join(tmpdir(), "monay-coverage-"));
 process.on("exit", () => rmSync(work, { recursive: true, force: true }));

@@ -16,7 +16,7 @@ const CIRCLE_TOLERANCE = 0.03;
 const here = dirname(fileURLToPath(import.meta.url));
 const platform = { linux: "linux-amd64", darwin: "darwin-arm64", win32: "win32-amd64" }[process.platform];
 const installed = join(here, "..", "node_modules", "@foundry-rs", `forge-${platform}`, "bin", "forge");
-const forge = process.env.MONAY_FORGE_BIN ?? (existsSync(installed) ? installed : "forge");
+const forge = process.env.MONAY_FORGE_BIN || (existsSync(installed) ? installed : "forge");
 
 function fail(text) {
   console.error(text);

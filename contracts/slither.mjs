@@ -18,7 +18,7 @@ const root = dirname(here);
 const home = process.env.SLITHER_HOME ?? join(root, ".monay", "tools", "slither");
 const platform = { linux: "linux-amd64", darwin: "darwin-arm64", win32: "win32-amd64" }[process.platform];
 const installed = join(root, "node_modules", "@foundry-rs", `forge-${platform}`, "bin", "forge");
-const forge = process.env.MONAY_FORGE_BIN ?? (existsSync(installed) ? installed : "forge");
+const forge = process.env.MONAY_FORGE_BIN || (existsSync(installed) ? installed : "forge");
 
 function fail(text) {
   console.error(text);
