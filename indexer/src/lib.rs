@@ -7,7 +7,6 @@
 use alloy_primitives::B256;
 use chain::{Chain, Tags};
 use domain::block::{Header, Meaning, Observed, RawLog};
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 use store::Store;
@@ -210,7 +209,8 @@ impl<C: Chain> Indexer<C> {
         let chain = self.chain.id();
         let mut tx = self.store.begin().await?;
         store::chain::lock(&mut tx, chain, mirror.tip_hash).await?;
-        let mut touched = BTreeSet::new();
+        let mut touched = store::chain::touched(&mut tx, chain, ancestor, mirror.heights.seen).await?;
+        store::projection::lock(&mut tx, touched.iter().copied()).await?;
         for number in (ancestor + 1..=mirror.heights.seen).rev() {
             touched.extend(store::chain::undo(&mut tx, chain, number).await?.0);
         }

@@ -53,11 +53,21 @@ impl<C: Chain> Keeper<C> {
     async fn plan(&self, tx: &mut Tx, contracts: Contracts, claimed: Vec<Claimed>) -> Result<Vec<Planned>, Error> {
         let simulated = claimed.into_iter().map(|intent| async move {
             let action = action(&intent)?;
-            Ok::<_, Error>((intent, self.chain.simulate(contracts, &action).await?, action))
+            let simulated = self.chain.simulate(contracts, &action).await;
+            Ok::<_, Error>((intent, simulated, action))
         });
+        let simulated = try_join_all(simulated).await?;
+        // A node that answers nothing is down. One that fails on a single call says something about that call: a hostile
+        // token can make its simulation hang, and must not hold up anybody else's.
+        let down = simulated.iter().all(|(_, simulated, _)| simulated.is_err());
         let mut batch = Planned { action: Action::Settle(Vec::new()), intents: Vec::new(), gas_limit: 0 };
         let mut planned = Vec::new();
-        for (intent, simulated, action) in try_join_all(simulated).await? {
+        for (intent, simulated, action) in simulated {
+            let simulated = match simulated {
+                Err(error) if down => return Err(error.into()),
+                Err(error) => Simulated::Reverts(error.to_string()),
+                Ok(simulated) => simulated,
+            };
             match (simulated, action, &mut batch.action) {
                 (Simulated::Reverts(words), ..) => {
                     warn!(intent = %intent.id, kind = %intent.kind, words, "would revert; put off");

@@ -177,7 +177,7 @@ impl Config {
         }
     }
 
-    /// As TOML, with the password of the database left out.
+    /// As TOML, without the password of the database and without what may be a key in a node's URL.
     pub fn printed(&self) -> Result<String, Error> {
         let mut shown = self.clone();
         if let Some((before, host)) = shown.database_url.rsplit_once('@')
@@ -185,6 +185,9 @@ impl Config {
         {
             let user = user.split_once(':').map_or(user, |(user, _)| user);
             shown.database_url = format!("{scheme}://{user}:***@{host}");
+        }
+        for chain in shown.chains.values_mut() {
+            chain.rpc_url = chain::evm::shown_url(&chain.rpc_url);
         }
         toml::to_string_pretty(&shown).map_err(|error| Error::Config(error.to_string()))
     }
@@ -278,7 +281,10 @@ mod tests {
         assert!(!printed.contains("secret"), "{printed}");
         assert!(printed.contains("postgres://monay:***@127.0.0.1/monay"), "{printed}");
         let again = load(&printed, &[]).unwrap();
-        assert_eq!(again.chains, load(FILE, &[]).unwrap().chains);
+        assert_eq!(again.chain().unwrap().1.escrow, load(FILE, &[]).unwrap().chain().unwrap().1.escrow);
+        let keyed = FILE.replace("http://127.0.0.1:8545", "https://user:pw@node.example/v2/KEY?k=KEY");
+        let printed = load(&keyed, &[]).unwrap().printed().unwrap();
+        assert!(printed.contains("https://node.example/") && !printed.contains("KEY") && !printed.contains("pw"));
     }
 
     #[test]

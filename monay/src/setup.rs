@@ -42,9 +42,9 @@ pub async fn migrate(config: &Config) -> Result<(), Error> {
 
 async fn check_contracts(chain: &Evm, settings: &ChainConfig) -> Result<(), Error> {
     let node = chain.provider();
-    let wrong = |what: &str| Error::Config(format!("{what} on {}", settings.rpc_url));
+    let wrong = |what: &str| Error::Config(format!("{what} on chain {}", settings.id));
     for (what, address) in [("escrow", settings.escrow), ("gate", settings.gate), ("token", settings.token)] {
-        let code = node.get_code_at(address).await.map_err(|error| wrong(&error.to_string()))?;
+        let code = node.get_code_at(address).await.map_err(|_| wrong("the node does not answer"))?;
         if code.is_empty() {
             return Err(wrong(&format!("there is no contract at the {what} address {address}")));
         }

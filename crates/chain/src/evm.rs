@@ -18,6 +18,10 @@ use domain::block::{Header, Meaning, Observed, RawLog};
 use std::time::Duration;
 use terms::abi::{IERC20, IInvoiceEscrow, ISettlementGate};
 
+/// The most gas one action may use. A hostile token could ask for more than a block has: signed bytes that no node takes
+/// would hold up every nonce after them. What needs more would revert.
+const MAX_ACTION_GAS: u64 = 1_500_000;
+
 /// No answer of a node is waited for longer than this.
 const RPC_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -25,6 +29,8 @@ const RPC_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug)]
 pub struct Evm {
     id: u64,
+    /// As configured, and as it may be shown: a provider's URL holds the key to it.
+    url: (String, String),
     provider: RootProvider<AnyNetwork>,
     signer: Option<PrivateKeySigner>,
 }
@@ -34,17 +40,49 @@ impl Evm {
     pub async fn connect(rpc_url: &str, id: u64, signer: Option<PrivateKeySigner>) -> Result<Self, Error> {
         // Set once for the process; a second time is refused and harmless.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let url = rpc_url.parse().map_err(|error| Error::Configuration(format!("'{rpc_url}' is no URL: {error}")))?;
+        let url = rpc_url
+            .parse()
+            .map_err(|error| Error::Configuration(format!("'{}' is no URL: {error}", shown_url(rpc_url))))?;
         let client = reqwest::Client::builder()
             .timeout(RPC_TIMEOUT)
             .build()
             .map_err(|error| Error::Configuration(format!("no HTTP client: {error}")))?;
         let provider = RootProvider::new(RpcClient::new(Http::with_client(client, url), true));
-        let there = provider.get_chain_id().await.map_err(|error| unreachable(&error))?;
+        let evm = Self { id, url: (rpc_url.to_owned(), shown_url(rpc_url)), provider, signer };
+        let there = evm.provider.get_chain_id().await.map_err(|error| evm.failed(&error))?;
         if there != id {
-            return Err(Error::Configuration(format!("{rpc_url} is chain {there}, the configuration says {id}")));
+            return Err(Error::Configuration(format!("{} is chain {there}, the configuration says {id}", evm.url.1)));
         }
-        Ok(Self { id, provider, signer })
+        Ok(evm)
+    }
+
+    /// What went wrong, without the key to the node.
+    fn words(&self, error: &RpcError<TransportErrorKind>) -> String {
+        let (url, shown) = &self.url;
+        error.to_string().replace(url.as_str(), shown).replace(url.trim_end_matches('/'), shown.trim_end_matches('/'))
+    }
+
+    fn failed(&self, error: &RpcError<TransportErrorKind>) -> Error {
+        match error {
+            RpcError::ErrorResp(_) => Error::Refused(self.words(error)),
+            error => Error::Unreachable(self.words(error)),
+        }
+    }
+
+    fn refused(&self, error: RpcError<TransportErrorKind>) -> Result<Simulated, Error> {
+        match error {
+            RpcError::ErrorResp(answer) => {
+                let data = answer.as_revert_data();
+                Ok(Simulated::Reverts(data.map_or_else(|| answer.message.to_string(), |data| in_words(&data))))
+            }
+            error => Err(self.failed(&error)),
+        }
+    }
+
+    /// Tries a call, from anyone, without sending it.
+    async fn try_call(&self, from: Address, to: Address, input: Vec<u8>) -> Result<(), RpcError<TransportErrorKind>> {
+        let request = TransactionRequest::default().from(from).to(to).input(input.into()).gas_limit(MAX_ACTION_GAS);
+        self.provider.call(WithOtherFields::new(request)).await.map(|_| ())
     }
 
     /// The node, for what is not part of [`Chain`].
@@ -55,12 +93,12 @@ impl Evm {
     /// Asks a contract.
     pub async fn read<C: SolCall>(&self, contract: Address, call: &C) -> Result<C::Return, Error> {
         let request = TransactionRequest::default().to(contract).input(call.abi_encode().into());
-        let answer = self.provider.call(WithOtherFields::new(request)).await.map_err(|error| unreachable(&error))?;
+        let answer = self.provider.call(WithOtherFields::new(request)).await.map_err(|error| self.failed(&error))?;
         C::abi_decode_returns(&answer).map_err(|error| Error::Nonsense(error.to_string()))
     }
 
     async fn tagged(&self, tag: BlockNumberOrTag) -> Result<Option<Block>, Error> {
-        Ok(self.provider.get_block_by_number(tag).await.map_err(|error| unreachable(&error))?.map(block))
+        Ok(self.provider.get_block_by_number(tag).await.map_err(|error| self.failed(&error))?.map(block))
     }
 
     async fn height(&self, tag: BlockNumberOrTag) -> Result<u64, Error> {
@@ -99,7 +137,7 @@ impl Chain for Evm {
     async fn logs(&self, block: B256, escrow: Address) -> Result<Vec<(RawLog, Meaning)>, Error> {
         let topics = vec![IERC20::Transfer::SIGNATURE_HASH, IInvoiceEscrow::Recorded::SIGNATURE_HASH];
         let filter = Filter::new().at_block_hash(block).event_signature(topics);
-        let logs = self.provider.get_logs(&filter).await.map_err(|error| unreachable(&error))?;
+        let logs = self.provider.get_logs(&filter).await.map_err(|error| self.failed(&error))?;
         let mut read = Vec::with_capacity(logs.len());
         for log in &logs {
             // A log of another block would be booked at the wrong height; a replica may serve one after a re-org.
@@ -112,7 +150,7 @@ impl Chain for Evm {
     }
 
     async fn outcome(&self, tx: B256, block: B256) -> Result<Observed, Error> {
-        let receipt = self.provider.get_transaction_receipt(tx).await.map_err(|error| unreachable(&error))?;
+        let receipt = self.provider.get_transaction_receipt(tx).await.map_err(|error| self.failed(&error))?;
         let receipt = receipt
             .filter(|receipt| receipt.block_hash == Some(block))
             .ok_or_else(|| Error::Nonsense(format!("transaction {tx} is in block {block} and has no receipt there")))?;
@@ -126,34 +164,36 @@ impl Chain for Evm {
     }
 
     async fn nonce(&self, account: Address) -> Result<u64, Error> {
-        self.provider.get_transaction_count(account).await.map_err(|error| unreachable(&error))
+        self.provider.get_transaction_count(account).await.map_err(|error| self.failed(&error))
     }
 
     async fn simulate(&self, contracts: Contracts, action: &Action) -> Result<Simulated, Error> {
         let answer = match action {
             Action::Settle(terms) => {
+                // Nothing in a batch reverts it, so that our own right to send one is asked for apart.
+                let nothing = ISettlementGate::settleBatchCall { terms: Vec::new(), gasPerItem: U256::ZERO };
+                let mut answer = self.try_call(self.signer()?, contracts.gate, nothing.abi_encode()).await;
                 for terms in terms {
-                    let call = IInvoiceEscrow::settleCall { terms: terms.into() }.abi_encode();
-                    let request = TransactionRequest::default().from(contracts.gate).to(contracts.escrow);
-                    let request = WithOtherFields::new(request.input(call.into()));
-                    if let Err(error) = self.provider.call(request).await {
-                        return refused(error);
+                    if answer.is_ok() {
+                        let call = IInvoiceEscrow::settleCall { terms: terms.into() }.abi_encode();
+                        answer = self.try_call(contracts.gate, contracts.escrow, call).await;
                     }
                 }
-                Ok(batch_gas(terms.len()))
+                answer.map(|()| batch_gas(terms.len()))
             }
             action => {
                 let (to, input) = call(contracts, action);
                 let request = TransactionRequest::default().from(self.signer()?).to(to).input(input.into());
+                let request = WithOtherFields::new(request.gas_limit(MAX_ACTION_GAS));
                 // A fifth more: state may have changed a little by the time the transaction is mined.
-                self.provider.estimate_gas(WithOtherFields::new(request)).await.map(|gas| gas + gas / 5)
+                self.provider.estimate_gas(request).await.map(|gas| (gas + gas / 5).min(MAX_ACTION_GAS))
             }
         };
-        answer.map_or_else(refused, |gas| Ok(Simulated::Works(gas)))
+        answer.map_or_else(|error| self.refused(error), |gas| Ok(Simulated::Works(gas)))
     }
 
     async fn fees(&self) -> Result<Fees, Error> {
-        let fees = self.provider.estimate_eip1559_fees().await.map_err(|error| unreachable(&error))?;
+        let fees = self.provider.estimate_eip1559_fees().await.map_err(|error| self.failed(&error))?;
         Ok(Fees { max: fees.max_fee_per_gas, priority: fees.max_priority_fee_per_gas })
     }
 
@@ -188,7 +228,7 @@ impl Chain for Evm {
         match self.provider.send_raw_transaction(raw).await {
             Ok(_) => Sent::Taken,
             Err(RpcError::ErrorResp(answer)) if already_known(&answer.message) => Sent::Taken,
-            Err(error) => Sent::Unknown(error.to_string()),
+            Err(error) => Sent::Unknown(self.words(&error)),
         }
     }
 }
@@ -197,23 +237,6 @@ impl Chain for Evm {
 fn already_known(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     ["already known", "already imported", "known transaction"].iter().any(|words| message.contains(words))
-}
-
-fn unreachable(error: &RpcError<TransportErrorKind>) -> Error {
-    match error {
-        RpcError::ErrorResp(answer) => Error::Refused(answer.to_string()),
-        error => Error::Unreachable(error.to_string()),
-    }
-}
-
-fn refused(error: RpcError<TransportErrorKind>) -> Result<Simulated, Error> {
-    match error {
-        RpcError::ErrorResp(answer) => {
-            let data = answer.as_revert_data();
-            Ok(Simulated::Reverts(data.map_or_else(|| answer.message.to_string(), |data| in_words(&data))))
-        }
-        error => Err(unreachable(&error)),
-    }
 }
 
 /// The call an action is: to whom, and what.
@@ -295,4 +318,12 @@ fn meaning(log: &Log, escrow: Address) -> Option<Meaning> {
         }
         _ => None,
     }
+}
+
+/// Scheme and host of a URL: what may be shown of it.
+pub fn shown_url(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let host = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = host.rsplit('@').next().unwrap_or_default();
+    if scheme.is_empty() { "…".to_owned() } else { format!("{scheme}://{host}/") }
 }

@@ -20,7 +20,9 @@ statements! {
             t.amount_units::text AS amount, t.closes_at, t.refund_to, t.refund_key, t.settler, t.flags
         FROM intents n JOIN invoice_terms t USING (terms_hash)
         WHERE n.chain_id = $1 AND n.state = 'accepted' AND n.not_before <= now() AND n.kind = ANY($3)
-        ORDER BY n.created_at, n.id LIMIT $2 FOR UPDATE OF n SKIP LOCKED";
+        AND (n.kind <> 'refund_by_order' OR EXISTS (SELECT 1 FROM refund_orders o JOIN chains c ON c.chain_id = n.chain_id
+            WHERE o.intent_id = n.id AND o.deadline >= c.tip_timestamp))
+        ORDER BY n.not_before, n.id LIMIT $2 FOR UPDATE OF n SKIP LOCKED";
     PUT_BACK = "UPDATE intents SET tries = tries + 1, last_error = $2, updated_at = now(),
             state = CASE WHEN tries + 1 >= $3 THEN 'failed' ELSE 'accepted' END,
             not_before = now() + make_interval(secs => LEAST(60, 0.5 * power(2, LEAST(tries, 10)))) WHERE id = $1
@@ -150,7 +152,7 @@ pub async fn take_nonce(db: &mut PgConnection, chain: u64, signer: Address) -> R
     sqlx::query(TAKE_NONCE).bind(big(chain)?).bind(signer.as_slice()).fetch_one(db).await?.u64("nonce")
 }
 
-/// Takes up to `limit` intents of these kinds that wait, oldest first, and holds them until the transaction ends.
+/// Takes up to `limit` intents of these kinds that wait, longest due first, and holds them until the transaction ends.
 pub async fn claim(db: &mut PgConnection, chain: u64, kinds: &[IntentKind], limit: u32) -> Result<Vec<Claimed>, Error> {
     let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
     let query = sqlx::query(CLAIM).bind(big(chain)?).bind(i64::from(limit)).bind(kinds);

@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256};
 use domain::tier::{Heights, Tier};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use domain::block::{Header, Meaning, Observed, RawLog};
 
@@ -40,6 +40,7 @@ statements! {
     INSERT_EVENT = "INSERT INTO escrow_events (chain_id, block_hash, log_index, block_number, block_timestamp, tx_hash,
             terms_hash, kind, token, recipient, amount_units, paid_units, status)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::text::numeric, $12::text::numeric, $13)";
+    COUNT_FOREIGN = "SELECT count(*) AS seen FROM deposits WHERE terms_hash = $1 AND foreign_token";
     TOUCHED_IN = "SELECT terms_hash FROM deposits WHERE chain_id = $1 AND block_number > $2 AND block_number <= $3
         UNION SELECT terms_hash FROM escrow_events WHERE chain_id = $1 AND block_number > $2 AND block_number <= $3";
     DUE = "SELECT t.terms_hash FROM invoice_terms t JOIN chains c USING (chain_id) WHERE t.chain_id = $1
@@ -48,6 +49,9 @@ statements! {
     INSERT_OBSERVATION = "INSERT INTO observations (chain_id, tx_hash, block_hash, block_number, success, gas_used, fee_units)
         VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric)";
 }
+
+/// The most transfers of foreign tokens that are remembered for one invoice.
+pub const MAX_FOREIGN: u64 = 100;
 
 /// A chain as it is deployed and configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,8 +180,15 @@ pub async fn append(
         .await?;
     let known = Known::of(db, id, logs).await?;
     let mut touched = BTreeSet::new();
+    let mut foreign = BTreeMap::new();
     for (log, meaning) in logs {
         let Some((terms_hash, token)) = known.concerns(meaning) else { continue };
+        if let Meaning::Transfer { amount, .. } = meaning {
+            // Nothing moved; anyone may say so as often as he likes.
+            if amount.is_zero() || (log.address != token && !room(db, &mut foreign, terms_hash).await?) {
+                continue;
+            }
+        }
         insert_log(db, id, header, log).await?;
         match meaning {
             Meaning::Transfer { from, amount, .. } => {
@@ -269,7 +280,8 @@ pub async fn ours_among(db: &mut PgConnection, chain: u64, hashes: &[B256]) -> R
     rows.iter().map(|row| row.hash("tx_hash")).collect()
 }
 
-async fn touched(db: &mut PgConnection, chain: u64, above: u64, to: u64) -> Result<BTreeSet<B256>, Error> {
+/// The invoices that blocks above one height and up to another concern.
+pub async fn touched(db: &mut PgConnection, chain: u64, above: u64, to: u64) -> Result<BTreeSet<B256>, Error> {
     let rows = sqlx::query(TOUCHED_IN).bind(big(chain)?).bind(big(above)?).bind(big(to)?).fetch_all(db).await?;
     rows.iter().map(|row| row.hash("terms_hash")).collect()
 }
@@ -341,6 +353,17 @@ fn bind_log<'q>(query: Query<'q>, chain: i64, header: &Header, log: &RawLog) -> 
         .bind(big(header.number)?)
         .bind(big(header.timestamp)?)
         .bind(log.tx_hash.to_vec()))
+}
+
+/// Whether one more transfer of a foreign token is remembered for this invoice. Claiming one costs a contract of one's own
+/// next to nothing, so there is a limit; what is beyond it can still be sent back on chain, by anyone, with the terms.
+async fn room(db: &mut PgConnection, counted: &mut BTreeMap<B256, u64>, terms_hash: B256) -> Result<bool, Error> {
+    let seen = match counted.get(&terms_hash) {
+        Some(seen) => *seen,
+        None => sqlx::query(COUNT_FOREIGN).bind(terms_hash.as_slice()).fetch_one(db).await?.u64("seen")?,
+    };
+    counted.insert(terms_hash, seen + 1);
+    Ok(seen < MAX_FOREIGN)
 }
 
 async fn insert_log(db: &mut PgConnection, chain: i64, header: &Header, log: &RawLog) -> Result<(), Error> {

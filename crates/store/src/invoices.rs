@@ -30,7 +30,8 @@ macro_rules! concat_view {
 }
 
 statements! {
-    NEXT_NUMBER = "SELECT 'INV-' || to_char(now() AT TIME ZONE 'UTC', 'YYYY') || '-' || lpad(nextval('invoice_numbers')::text, 6, '0')";
+    NEXT_NUMBER = "SELECT 'INV-' || to_char(now() AT TIME ZONE 'UTC', 'YYYY') || '-' || lpad(n::text, GREATEST(6, length(n::text)), '0')
+        FROM (SELECT nextval('invoice_numbers') AS n) next";
     INSERT_INVOICE = "INSERT INTO invoices (id, tenant_id, number, invoice_key, issuer, customer_id, customer_email, amount_units,
             currency, description, category, due_date, status, settlement, expires_at, closes_at, flags, pay_token, metadata)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::numeric, $9, $10, $11, $12, 'pending_payment', $13, $14, $15, $16, $17, $18)

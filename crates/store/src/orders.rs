@@ -29,6 +29,12 @@ statements! {
     INSERT_AUTHORIZATION = "INSERT INTO payment_authorizations (intent_id, tenant_id, terms_hash, payer, value_units, valid_after,
             valid_before, nonce, signature)
         VALUES ($1, $2, $3, $4, $5::text::numeric, $6, $7, $8, $9)";
+    // Signed anew under the same nonce: the last word counts, as long as the first is not on its way.
+    REPLACE_AUTHORIZATION = "UPDATE payment_authorizations p SET value_units = $2::text::numeric, valid_after = $3, valid_before = $4,
+            signature = $5 FROM intents n WHERE p.intent_id = $1 AND n.id = $1 AND n.terms_hash = p.terms_hash
+            AND n.state IN ('accepted', 'superseded', 'failed')
+            AND (p.value_units, p.valid_after, p.valid_before, p.signature) IS DISTINCT FROM ($2::text::numeric, $3, $4, $5)";
+    REVIVE = "UPDATE intents SET state = 'accepted', tries = 0, deferrals = 0, not_before = now(), updated_at = now() WHERE id = $1";
     ANNOUNCE = "SELECT pg_notify($1, $2)";
     ORDER = "SELECT terms_hash, token, recipient, nonce::text AS nonce, deadline, signature FROM refund_orders WHERE intent_id = $1
         ORDER BY created_at DESC LIMIT 1";
@@ -117,8 +123,21 @@ pub async fn authorization(
 ) -> Result<Asked, Error> {
     // The payer's nonce is the total before: it is used at most once on chain, whoever submits it.
     let before = U256::from_be_bytes(authorization.nonce.0);
-    let asked = insert(db, tenant_id, terms, IntentKind::Fund, authorization.from, before).await?;
-    if asked.news {
+    let mut asked = insert(db, tenant_id, terms, IntentKind::Fund, authorization.from, before).await?;
+    if !asked.news {
+        let replaced = sqlx::query(REPLACE_AUTHORIZATION)
+            .bind(asked.id.as_slice())
+            .bind(authorization.value.to_string())
+            .bind(authorization.validAfter.saturating_to::<i64>())
+            .bind(authorization.validBefore.saturating_to::<i64>())
+            .bind(authorization.signature.as_ref())
+            .execute(&mut *db)
+            .await?;
+        if replaced.rows_affected() == 1 {
+            sqlx::query(REVIVE).bind(asked.id.as_slice()).execute(db).await?;
+            asked = Asked { state: IntentState::Accepted, news: true, ..asked };
+        }
+    } else {
         sqlx::query(INSERT_AUTHORIZATION)
             .bind(asked.id.as_slice())
             .bind(tenant_id)

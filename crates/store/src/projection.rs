@@ -14,7 +14,10 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 statements! {
-    // The row lock on the invoice is what makes two projections of it, or a projection and a request, take turns.
+    // The row lock on the invoice is what makes two projections of it, or a projection and a request, take turns. It is taken
+    // before anything is read: whoever waits for it reads what is there afterwards, and nothing from before.
+    LOCK = "SELECT 1 FROM invoices i JOIN invoice_terms t ON t.invoice_id = i.id WHERE t.terms_hash = ANY($1)
+        ORDER BY t.terms_hash FOR UPDATE OF i";
     LOAD = "SELECT i.id AS invoice_id, i.tenant_id, i.issuer, i.amount_units::text AS amount, i.paid_units::text AS paid,
             i.received_units::text AS received, i.status AS invoice_status, i.settlement, i.settlement_tier, i.exceptions,
             i.pay_requested_at IS NOT NULL AS pay_requested,
@@ -23,7 +26,7 @@ statements! {
             w.wallet_id, w.status AS wallet_status, w.balance_units::text AS balance,
             c.tip_number, c.safe_number, c.final_number, c.tip_timestamp, c.final_timestamp, c.settle_tier
         FROM invoice_terms t JOIN invoices i ON i.id = t.invoice_id JOIN invoice_wallets w ON w.invoice_id = i.id
-        JOIN chains c ON c.chain_id = t.chain_id WHERE t.terms_hash = $1 FOR UPDATE OF i";
+        JOIN chains c ON c.chain_id = t.chain_id WHERE t.terms_hash = $1";
     DEPOSITS = "SELECT
             LEAST(COALESCE(SUM(amount_units) FILTER (WHERE NOT foreign_token), 0), $4::text::numeric)::text AS received,
             LEAST(COALESCE(SUM(amount_units) FILTER (WHERE NOT foreign_token AND block_timestamp < $2), 0), $4::text::numeric)::text
@@ -64,9 +67,8 @@ statements! {
             to_timestamp(d.block_timestamp)
         FROM deposits d JOIN chains c USING (chain_id) JOIN invoice_terms t USING (terms_hash) JOIN invoices i ON i.id = t.invoice_id
         JOIN invoice_wallets w ON w.invoice_id = i.id
-        WHERE d.terms_hash = $1
-        ON CONFLICT (chain_id, block_hash, log_index) DO UPDATE SET status = EXCLUDED.status
-        WHERE blockchain_transactions.status <> EXCLUDED.status";
+        WHERE d.terms_hash = $1 AND NOT EXISTS (SELECT 1 FROM blockchain_transactions b WHERE b.chain_id = d.chain_id
+            AND b.block_hash = d.block_hash AND b.log_index = d.log_index)";
     TX_EVENTS = "INSERT INTO blockchain_transactions (id, tenant_id, invoice_id, chain_id, block_hash, log_index, chain, type,
             purpose, amount_units, token, tx_hash, fee_units, status, created_at)
         SELECT md5(e.chain_id || ':' || encode(e.block_hash, 'hex') || ':' || e.log_index)::uuid, i.tenant_id, i.id, e.chain_id,
@@ -79,9 +81,13 @@ statements! {
         FROM escrow_events e JOIN chains c USING (chain_id) JOIN invoice_terms t USING (terms_hash)
         JOIN invoices i ON i.id = t.invoice_id JOIN invoice_wallets w ON w.invoice_id = i.id
         LEFT JOIN observations o ON o.tx_hash = e.tx_hash AND o.block_hash = e.block_hash
-        WHERE e.terms_hash = $1 AND e.kind IN (1, 2, 4, 5)
-        ON CONFLICT (chain_id, block_hash, log_index) DO UPDATE SET status = EXCLUDED.status
-        WHERE blockchain_transactions.status <> EXCLUDED.status";
+        WHERE e.terms_hash = $1 AND e.kind IN (1, 2, 4, 5) AND NOT EXISTS (SELECT 1 FROM blockchain_transactions b
+            WHERE b.chain_id = e.chain_id AND b.block_hash = e.block_hash AND b.log_index = e.log_index)";
+    TX_TIERS = "UPDATE blockchain_transactions b SET status = tier.status FROM (SELECT k.chain_id, k.hash,
+            CASE WHEN k.number <= c.final_number THEN 'final' WHEN k.number <= c.safe_number THEN 'safe' ELSE 'seen' END AS status
+            FROM blocks k JOIN chains c USING (chain_id)) tier
+        WHERE b.invoice_id = $1 AND b.status <> 'final' AND tier.chain_id = b.chain_id AND tier.hash = b.block_hash
+            AND tier.status <> b.status";
     PAYMENTS = "INSERT INTO payments (id, tenant_id, invoice_id, consumer_id, enterprise_id, amount_units, transaction_hash,
             token_transfer_id, status, created_at)
         SELECT b.id, i.tenant_id, i.id, i.customer_id, i.issuer, b.amount_units, b.tx_hash, b.id,
@@ -89,7 +95,12 @@ statements! {
         FROM blockchain_transactions b JOIN invoices i ON i.id = b.invoice_id
         WHERE i.id = $1 AND b.purpose IN ('settle', 'pay')
         ON CONFLICT (token_transfer_id) DO UPDATE SET status = EXCLUDED.status WHERE payments.status <> EXCLUDED.status";
-    SET_INTENT = "UPDATE intents SET state = $2, updated_at = now() WHERE id = $1";
+    // Only from the state that was looked at: the keeper may have signed it meanwhile. And what a re-org has taken back is
+    // on its way again only if something of ours is: else it begins anew.
+    SET_INTENT = "UPDATE intents SET updated_at = now(), state = CASE WHEN $2 = 'broadcast' AND NOT EXISTS (SELECT 1
+            FROM attempt_intents l JOIN attempts a ON a.id = l.attempt_id WHERE l.intent_id = $1
+            AND a.state IN ('signed', 'broadcast', 'unknown')) THEN 'accepted' ELSE $2 END
+        WHERE id = $1 AND state = $3";
     // An intent that had been given up because nothing asked for it comes back; one that is on its way is left alone.
     WANT_INTENT = "INSERT INTO intents (id, tenant_id, chain_id, terms_hash, kind, token, cumulative_before, state)
         VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, 'accepted')
@@ -99,19 +110,38 @@ statements! {
     OUTBOX = "INSERT INTO outbox (tenant_id, aggregate, sequence, type, body) VALUES ($1, $2, $3, $4, $5)";
 }
 
+/// How often the facts are looked at again because an intent moved meanwhile; a keeper moves one once in a pass.
+const MAX_LOOKS: u32 = 3;
+
 /// How a destroyed wallet's keys went. The word is the specification's; `keys::OVERWRITE_PASSES` says what it is worth.
 const DESTRUCTION_METHOD: &str = "7-pass_overwrite";
 
+/// Locks the invoices with these terms until the transaction ends, in the order in which everybody locks them.
+pub async fn lock(db: &mut PgConnection, terms: impl IntoIterator<Item = B256>) -> Result<(), Error> {
+    let terms: Vec<Vec<u8>> = terms.into_iter().map(|hash| hash.to_vec()).collect();
+    sqlx::query(LOCK).bind(terms).fetch_all(db).await?;
+    Ok(())
+}
+
 /// Brings the invoice with these terms up to date. Harmless to call at any time, any number of times.
 pub async fn refresh(db: &mut PgConnection, terms_hash: B256) -> Result<(), Error> {
+    lock(db, [terms_hash]).await?;
     let row = sqlx::query(LOAD).bind(terms_hash.as_slice()).fetch_optional(&mut *db).await?;
     let row = row.ok_or_else(|| Error::Missing(format!("no invoice has terms {terms_hash}")))?;
-    let (facts, hashes) = facts(db, terms_hash, &row).await?;
-    let outcome = project::project(&facts);
+    let mut seen = facts(db, terms_hash, &row).await?;
+    let mut outcome = project::project(&seen.0);
+    for _ in 0..MAX_LOOKS {
+        if write_intents(db, &row, &seen.0, &outcome).await? {
+            break;
+        }
+        seen = facts(db, terms_hash, &row).await?;
+        outcome = project::project(&seen.0);
+    }
+    let (facts, hashes) = seen;
     sqlx::query(TX_DEPOSITS).bind(terms_hash.as_slice()).execute(&mut *db).await?;
     sqlx::query(TX_EVENTS).bind(terms_hash.as_slice()).execute(&mut *db).await?;
+    sqlx::query(TX_TIERS).bind(row.try_get::<&str, _>("invoice_id")?).execute(&mut *db).await?;
     sqlx::query(PAYMENTS).bind(row.try_get::<&str, _>("invoice_id")?).execute(&mut *db).await?;
-    write_intents(db, &row, &facts, &outcome).await?;
     write_statuses(db, &row, &facts, &hashes, &outcome).await?;
     let wake = |at: Option<u64>| at.map(big).transpose();
     let (seen_at, final_at) = (wake(outcome.wake.seen_at)?, wake(outcome.wake.final_at)?);
@@ -191,9 +221,14 @@ async fn facts(db: &mut PgConnection, terms_hash: B256, row: &PgRow) -> Result<(
     Ok((facts, hashes))
 }
 
-async fn write_intents(db: &mut PgConnection, row: &PgRow, facts: &Facts, outcome: &Outcome) -> Result<(), Error> {
+/// Whether the intents were still as the facts had them; if not, the facts have to be looked at again.
+async fn write_intents(db: &mut PgConnection, row: &PgRow, facts: &Facts, outcome: &Outcome) -> Result<bool, Error> {
     for (id, state) in &outcome.intents {
-        sqlx::query(SET_INTENT).bind(id.as_slice()).bind(state.as_str()).execute(&mut *db).await?;
+        let was = facts.intents.iter().find(|intent| intent.id == *id).map_or("", |intent| intent.state.as_str());
+        let query = sqlx::query(SET_INTENT).bind(id.as_slice()).bind(state.as_str()).bind(was);
+        if query.execute(&mut *db).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
     }
     let mut news = false;
     for want in &outcome.wanted {
@@ -217,7 +252,7 @@ async fn write_intents(db: &mut PgConnection, row: &PgRow, facts: &Facts, outcom
     if news {
         sqlx::query(ANNOUNCE).bind(INTENTS_CHANNEL).bind(facts.chain.to_string()).execute(db).await?;
     }
-    Ok(())
+    Ok(true)
 }
 
 async fn write_statuses(

@@ -206,3 +206,20 @@ async fn an_event_of_another_contract_with_the_escrows_signature_is_nothing() {
     assert_eq!(net.count("SELECT count(*) FROM logs").await, 0);
     assert_eq!(net.statuses(&issued).await, ("pending_payment".into(), "active".into()));
 }
+
+#[tokio::test]
+async fn transfers_of_nothing_and_too_many_foreign_ones_are_not_remembered() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    let hostile = hostile_token(&net).await;
+    net.transfer(issued.purse, 0).await;
+    for _ in 0..store::chain::MAX_FOREIGN + 20 {
+        net.send(Cast::STRANGER, hostile, issued.purse.into_word().to_vec()).await;
+    }
+    net.transfer(issued.purse, AMOUNT).await;
+    net.mine().await;
+    net.rounds().await;
+    assert_eq!(net.statuses(&issued).await, ("paid".into(), "destroyed".into()));
+    assert_eq!(net.count("SELECT count(*) FROM deposits WHERE foreign_token").await, 100);
+    assert_eq!(net.count("SELECT count(*) FROM deposits WHERE NOT foreign_token").await, 1);
+}

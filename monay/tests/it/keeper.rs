@@ -416,3 +416,95 @@ async fn about_one_invoice_no_more_can_be_asked_for_than_the_limit() {
         }
     }
 }
+
+/// A token that answers 1 to everything, and fails with less than 5,000,000 gas.
+async fn gas_hog(net: &Net) -> Address {
+    let at = Address::repeat_byte(0x99);
+    // if (gasleft() < 5_000_000) revert(0, 0); mstore(0, 1); return(0, 32);
+    let code = alloy_primitives::hex!("624c4b405a1060115760015f5260205ff35b5f5ffd");
+    let set = serde_json::json!([at, alloy_primitives::hex::encode_prefixed(code)]);
+    net.node().rpc("anvil_setCode", set).await.unwrap();
+    at
+}
+
+/// Whoever holds a pay link may ask for a token of his own to be sent back. What that token asks for in gas must not
+/// become signed bytes that no block has room for: every nonce after them would wait.
+#[tokio::test]
+async fn a_token_that_asks_for_any_amount_of_gas_holds_nobody_up() {
+    let net = Net::start().await;
+    let (attacked, honest) = (net.issue(Wish::default()).await, net.issue(Wish::default()).await);
+    let hog = gas_hog(&net).await;
+    let mut tx = net.stack.store.begin().await.unwrap();
+    assert!(store::orders::refund(&mut tx, monay::stack::TENANT, &attacked.terms, hog).await.unwrap().news);
+    tx.commit().await.unwrap();
+    net.transfer(honest.purse, AMOUNT).await;
+    net.mine().await;
+    net.rounds().await;
+    assert_eq!(net.statuses(&honest).await, ("paid".into(), "destroyed".into()));
+    assert_eq!(net.intents(&attacked).await, words(&[("refund", "accepted")]), "put off, not signed");
+    assert_eq!(net.count("SELECT count(*) FROM attempts").await, 1);
+    assert_eq!(net.count("SELECT count(*) FROM attempts WHERE gas_limit > 1500000").await, 0);
+}
+
+/// Somebody else did what we had set out to do, and a re-org takes it back with nothing of ours on its way: it begins anew.
+#[tokio::test]
+async fn what_a_stranger_did_and_a_reorg_took_back_is_done_by_us() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    net.transfer(issued.purse, AMOUNT + 7).await;
+    net.mine().await;
+    net.index().await;
+    net.keeper.execute().await.unwrap();
+    net.mine().await;
+    net.node().mine(3).await.unwrap();
+    net.index().await;
+    assert_eq!(net.intents(&issued).await, words(&[("settle", "final"), ("refund", "accepted")]));
+    let refund = terms::abi::IInvoiceEscrow::refundCall { terms: (&issued.terms).into(), token: net.token() };
+    net.send(Cast::STRANGER, net.escrow(), refund.abi_encode()).await;
+    net.mine().await;
+    net.index().await;
+    assert_eq!(net.intents(&issued).await[1], ("refund".to_owned(), "seen".to_owned()));
+    net.node().rpc("anvil_rollback", serde_json::json!([1])).await.unwrap();
+    net.node().rpc("anvil_dropAllTransactions", serde_json::json!([])).await.unwrap();
+    net.transfer(Address::repeat_byte(1), 1).await;
+    net.node().mine(2).await.unwrap();
+    net.index().await;
+    assert_eq!(net.intents(&issued).await[1], ("refund".to_owned(), "accepted".to_owned()));
+    net.rounds().await;
+    assert_eq!(net.balance(issued.terms.refund_to).await, U256::from(7));
+    assert_eq!(net.statuses(&issued).await, ("overpaid".into(), "destroyed".into()));
+}
+
+/// A settler whose role was taken away puts everything off, and goes on where it was when it has the role again.
+#[tokio::test]
+async fn a_settler_without_its_role_loses_nothing() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    let gate = net.stack.chain().unwrap().gate;
+    let role = |granted| {
+        let account = Cast::address(Cast::KEEPER);
+        terms::abi::ISettlementGate::setRoleCall { role: 0, account, granted }.abi_encode()
+    };
+    net.send(Cast::DEPLOYER, gate, role(false)).await;
+    net.transfer(issued.purse, AMOUNT).await;
+    net.mine().await;
+    net.index().await;
+    net.keeper.execute().await.unwrap();
+    assert_eq!(
+        net.count("SELECT count(*) FROM intents WHERE state = 'accepted' AND deferrals = 1 AND tries = 0").await,
+        1
+    );
+    assert_eq!(net.count("SELECT count(*) FROM attempts").await, 0);
+    net.send(Cast::DEPLOYER, gate, role(true)).await;
+    net.mine().await;
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    net.rounds().await;
+    assert_eq!(net.statuses(&issued).await, ("paid".into(), "destroyed".into()));
+}
+
+/// A provider's URL holds the key to it.
+#[tokio::test]
+async fn what_goes_wrong_with_a_node_is_told_without_the_key_in_its_url() {
+    let error = chain::evm::Evm::connect("http://127.0.0.1:1/v2/SECRET", 1, None).await.unwrap_err().to_string();
+    assert!(error.contains("127.0.0.1:1") && !error.contains("SECRET"), "{error}");
+}

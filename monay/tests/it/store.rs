@@ -54,3 +54,14 @@ async fn migrating_twice_changes_nothing_and_another_deployment_is_refused() {
     let error = monay::setup::migrate(&elsewhere).await.unwrap_err().to_string();
     assert!(error.contains("no contract at the escrow address"), "{error}");
 }
+
+#[tokio::test]
+async fn our_own_numbers_go_on_after_the_millionth() {
+    let net = Net::start().await;
+    sqlx::query("SELECT setval('invoice_numbers', 999998)").execute(net.stack.store.pool()).await.unwrap();
+    for _ in 0..3 {
+        net.issue(Wish::default()).await;
+    }
+    let count = "SELECT count(*) FROM invoices WHERE number ~ '^INV-[0-9]{4}-(999999|1000000|1000001)$'";
+    assert_eq!(net.count(count).await, 3);
+}
