@@ -227,18 +227,23 @@ async fn interruptible<T>(what: impl Future<Output = Result<T, Error>>) -> Resul
 async fn serve(stack: &Stack, voice: Voice) {
     let account = |who: usize| format!("{}  key {}", Cast::address(who), B256::to_string(&Cast::key(who)));
     let api = if stack.api_url().is_empty() { "(not started: --services)" } else { stack.api_url() };
-    let (escrow, token) = stack.chain().map(|chain| (chain.escrow, chain.token)).unwrap_or_default();
-    voice.say(&format!(
-        "Running until Ctrl-C\n  API          {api}\n  API key      {}   (tenant {TENANT})\n  Base RPC     {}\n  Postgres     {}\n  \
-         escrow       {escrow}\n  token        {token}\n  configuration {}\n  customer     {}\n  enterprise   {}\n  keeper       {}\n",
-        stack.api_key,
-        stack.node.rpc_url(),
-        stack.config.database_url,
-        stack.config_file().display(),
-        account(Cast::CUSTOMER),
-        account(Cast::ENTERPRISE),
-        account(Cast::KEEPER),
-    ));
+    let mut lines = vec![
+        ("API", api.to_owned()),
+        ("API key", format!("{}  (tenant {TENANT})", stack.api_key)),
+        ("Base RPC", stack.node.rpc_url()),
+        ("Postgres", stack.config.database_url.clone()),
+        ("configuration", stack.config_file().display().to_string()),
+    ];
+    if let Ok(chain) = stack.chain() {
+        let contracts = [("escrow", chain.escrow), ("gate", chain.gate), ("token", chain.token)];
+        lines.extend(contracts.map(|(name, address)| (name, address.to_string())));
+    }
+    let people = [("customer", Cast::CUSTOMER), ("enterprise", Cast::ENTERPRISE), ("keeper", Cast::KEEPER)];
+    lines.extend(people.map(|(name, who)| (name, account(who))));
+    voice.say("Running until Ctrl-C");
+    for (name, what) in lines {
+        voice.say(&format!("  {name:<13} {what}"));
+    }
     // Ctrl-C ends the caller, and with it this.
     std::future::pending::<()>().await;
 }

@@ -106,6 +106,7 @@ impl Report {
                 ("base_rpc", chain.rpc_url.clone()),
                 ("database_url", stack.config.database_url.clone()),
                 ("escrow", chain.escrow.to_string()),
+                ("gate", chain.gate.to_string()),
                 ("token", chain.token.to_string()),
             ]),
             stories,
