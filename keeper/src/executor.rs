@@ -7,8 +7,11 @@ use chain::{Action, Chain, Contracts, Fees, MAX_BATCH, Sent, Signed, Simulated, 
 use domain::intent::{AttemptState, IntentKind};
 use futures_util::future::try_join_all;
 use store::Tx;
-use store::attempts::{Claimed, NewAttempt, Payload};
+use store::attempts::{NewAttempt, Payload, Waiting};
 use tracing::{info, warn};
+
+/// An intent that was tried: what is to be done for it, and with how much gas, or why it would revert now.
+type Tried = (B256, Result<(Action, u64), String>);
 
 /// An action with the intents it carries out and the gas it may use.
 struct Planned {
@@ -21,18 +24,25 @@ impl<C: Chain> Keeper<C> {
     /// Takes what waits, and sends it; whether there was anything. What arrives while this runs waits together, and is
     /// the next batch.
     pub async fn execute(&self) -> Result<bool, Error> {
-        let mut tx = self.store.begin().await?;
-        let claimed = store::attempts::claim(&mut tx, self.chain.id(), self.config.duty.kinds(), MAX_BATCH).await?;
-        if claimed.is_empty() {
+        let mut db = self.store.begin().await?;
+        let waiting = store::attempts::waiting(&mut db, self.chain.id(), self.config.duty.kinds(), MAX_BATCH).await?;
+        if waiting.is_empty() {
             return Ok(false);
         }
-        let deployed = store::chain::get(&mut tx, self.chain.id()).await?.deployed;
+        let deployed = store::chain::get(&mut db, self.chain.id()).await?.deployed;
+        drop(db);
         let contracts = Contracts { escrow: deployed.escrow, gate: deployed.settler };
-        let planned = self.plan(&mut tx, contracts, claimed).await?;
+        // The node is asked before anything is locked: a slow one holds nobody else up.
+        let tried = self.try_all(contracts, waiting).await?;
         let fees = self.chain.fees().await?;
-        let mut signed = Vec::with_capacity(planned.len());
-        for plan in &planned {
-            signed.push(self.sign(&mut tx, contracts, plan, fees).await?);
+
+        let mut tx = self.store.begin().await?;
+        let ids: Vec<B256> = tried.iter().map(|(id, _)| *id).collect();
+        let held = store::attempts::hold(&mut tx, &ids).await?;
+        let tried: Vec<Tried> = tried.into_iter().filter(|(id, _)| held.contains(id)).collect();
+        let mut signed = Vec::new();
+        for plan in plan(&mut tx, tried).await? {
+            signed.push(self.sign(&mut tx, contracts, &plan, fees).await?);
         }
         if fault::seeded(Bug::SendBeforeCommit) {
             for (id, bytes) in &signed {
@@ -48,45 +58,27 @@ impl<C: Chain> Keeper<C> {
         Ok(true)
     }
 
-    /// Simulates each intent and groups those that would work. One that would not is put off with the reason: the
-    /// facts may have moved on (somebody else settled, a block was taken back), or will (a paused token).
-    async fn plan(&self, tx: &mut Tx, contracts: Contracts, claimed: Vec<Claimed>) -> Result<Vec<Planned>, Error> {
-        let simulated = claimed.into_iter().map(|intent| async move {
+    /// Simulates each intent by itself.
+    async fn try_all(&self, contracts: Contracts, waiting: Vec<Waiting>) -> Result<Vec<Tried>, Error> {
+        let simulated = waiting.into_iter().map(|intent| async move {
             let action = action(&intent)?;
             let simulated = self.chain.simulate(contracts, &action).await;
-            Ok::<_, Error>((intent, simulated, action))
+            Ok::<_, Error>((intent.id, simulated, action))
         });
         let simulated = try_join_all(simulated).await?;
         // A node that answers nothing is down. One that fails on a single call says something about that call: a hostile
         // token can make its simulation hang, and must not hold up anybody else's.
         let down = simulated.iter().all(|(_, simulated, _)| simulated.is_err());
-        let mut batch = Planned { action: Action::Settle(Vec::new()), intents: Vec::new(), gas_limit: 0 };
-        let mut planned = Vec::new();
-        for (intent, simulated, action) in simulated {
-            let simulated = match simulated {
+        let mut tried = Vec::with_capacity(simulated.len());
+        for (id, simulated, action) in simulated {
+            tried.push(match simulated {
                 Err(error) if down => return Err(error.into()),
-                Err(error) => Simulated::Reverts(error.to_string()),
-                Ok(simulated) => simulated,
-            };
-            match (simulated, action, &mut batch.action) {
-                (Simulated::Reverts(words), ..) => {
-                    warn!(intent = %intent.id, kind = %intent.kind, words, "would revert; put off");
-                    store::attempts::defer(tx, intent.id, &words).await?;
-                }
-                (Simulated::Works(_), Action::Settle(one), Action::Settle(all)) => {
-                    all.extend(one);
-                    batch.intents.push(intent.id);
-                }
-                (Simulated::Works(gas_limit), action, _) => {
-                    planned.push(Planned { action, intents: vec![intent.id], gas_limit });
-                }
-            }
+                Err(error) => (id, Err(error.to_string())),
+                Ok(Simulated::Reverts(words)) => (id, Err(words)),
+                Ok(Simulated::Works(gas)) => (id, Ok((action, gas))),
+            });
         }
-        if !batch.intents.is_empty() {
-            batch.gas_limit = batch_gas(batch.intents.len());
-            planned.push(batch);
-        }
-        Ok(planned)
+        Ok(tried)
     }
 
     /// Takes a nonce, signs and stores, all in the caller's transaction.
@@ -137,7 +129,30 @@ impl<C: Chain> Keeper<C> {
     }
 }
 
-fn action(intent: &Claimed) -> Result<Action, Error> {
+/// Groups what would work. What would not is put off with the reason: the facts may have moved on (somebody else settled, a
+/// block was taken back), or will (a paused token).
+async fn plan(tx: &mut Tx, tried: Vec<Tried>) -> Result<Vec<Planned>, Error> {
+    let (mut settles, mut intents, mut planned) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, outcome) in tried {
+        match outcome {
+            Ok((Action::Settle(terms), _)) => {
+                settles.extend(terms);
+                intents.push(id);
+            }
+            Ok((action, gas_limit)) => planned.push(Planned { action, intents: vec![id], gas_limit }),
+            Err(words) => {
+                warn!(intent = %id, words, "would revert; put off");
+                store::attempts::defer(tx, id, &words).await?;
+            }
+        }
+    }
+    if !intents.is_empty() {
+        planned.push(Planned { action: Action::Settle(settles), gas_limit: batch_gas(intents.len()), intents });
+    }
+    Ok(planned)
+}
+
+fn action(intent: &Waiting) -> Result<Action, Error> {
     let terms = intent.terms.clone();
     Ok(match (intent.kind, intent.payload.clone()) {
         (IntentKind::Settle, _) => Action::Settle(vec![terms]),

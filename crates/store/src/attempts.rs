@@ -6,6 +6,7 @@ use crate::{Error, PgConnection, orders, statements};
 use alloy_primitives::{Address, B256, Bytes};
 use domain::intent::{AttemptState, IntentKind};
 use sqlx::Row;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use terms::InvoiceTerms;
 use terms::abi::{Authorization, RefundOrder};
@@ -15,14 +16,15 @@ statements! {
         ON CONFLICT (chain_id, address) DO UPDATE SET next_nonce = GREATEST(signers.next_nonce, EXCLUDED.next_nonce)
         RETURNING next_nonce";
     TAKE_NONCE = "UPDATE signers SET next_nonce = next_nonce + 1 WHERE chain_id = $1 AND address = $2 RETURNING next_nonce - 1 AS nonce";
-    // SKIP LOCKED: two keepers on one database never take the same intent.
-    CLAIM = "SELECT n.id, n.kind, n.token AS intent_token, n.tries, t.version, t.chain_id, t.invoice_key, t.payee, t.token,
+    WAITING = "SELECT n.id, n.kind, n.token AS intent_token, n.tries, t.version, t.chain_id, t.invoice_key, t.payee, t.token,
             t.amount_units::text AS amount, t.closes_at, t.refund_to, t.refund_key, t.settler, t.flags
         FROM intents n JOIN invoice_terms t USING (terms_hash)
         WHERE n.chain_id = $1 AND n.state = 'accepted' AND n.not_before <= now() AND n.kind = ANY($3)
         AND (n.kind <> 'refund_by_order' OR EXISTS (SELECT 1 FROM refund_orders o JOIN chains c ON c.chain_id = n.chain_id
             WHERE o.intent_id = n.id AND o.deadline >= c.tip_timestamp))
-        ORDER BY n.not_before, n.id LIMIT $2 FOR UPDATE OF n SKIP LOCKED";
+        ORDER BY n.not_before, n.id LIMIT $2";
+    // SKIP LOCKED: two keepers on one database never hold the same intent.
+    HOLD = "SELECT id FROM intents WHERE id = ANY($1) AND state = 'accepted' ORDER BY id FOR UPDATE SKIP LOCKED";
     PUT_BACK = "UPDATE intents SET tries = tries + 1, last_error = $2, updated_at = now(),
             state = CASE WHEN tries + 1 >= $3 THEN 'failed' ELSE 'accepted' END,
             not_before = now() + make_interval(secs => LEAST(60, 0.5 * power(2, LEAST(tries, 10)))) WHERE id = $1
@@ -67,9 +69,9 @@ pub enum Payload {
     Authorization(Authorization),
 }
 
-/// An intent to carry out, locked for this transaction.
+/// An intent to carry out.
 #[derive(Clone, Debug)]
-pub struct Claimed {
+pub struct Waiting {
     /// Its id.
     pub id: B256,
     /// What it wants.
@@ -152,11 +154,17 @@ pub async fn take_nonce(db: &mut PgConnection, chain: u64, signer: Address) -> R
     sqlx::query(TAKE_NONCE).bind(big(chain)?).bind(signer.as_slice()).fetch_one(db).await?.u64("nonce")
 }
 
-/// Takes up to `limit` intents of these kinds that wait, longest due first, and holds them until the transaction ends.
-pub async fn claim(db: &mut PgConnection, chain: u64, kinds: &[IntentKind], limit: u32) -> Result<Vec<Claimed>, Error> {
+/// Up to `limit` intents of these kinds that wait, longest due first. Nothing is locked: whoever reads them may take his
+/// time over them, and then has to [`hold`] them.
+pub async fn waiting(
+    db: &mut PgConnection,
+    chain: u64,
+    kinds: &[IntentKind],
+    limit: u32,
+) -> Result<Vec<Waiting>, Error> {
     let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
-    let query = sqlx::query(CLAIM).bind(big(chain)?).bind(i64::from(limit)).bind(kinds);
-    let mut claimed = Vec::new();
+    let query = sqlx::query(WAITING).bind(big(chain)?).bind(i64::from(limit)).bind(kinds);
+    let mut waiting = Vec::new();
     for row in query.fetch_all(&mut *db).await? {
         let (id, kind) = (row.hash("id")?, row.word("kind")?);
         let payload = match kind {
@@ -167,9 +175,15 @@ pub async fn claim(db: &mut PgConnection, chain: u64, kinds: &[IntentKind], limi
             IntentKind::Fund => Payload::Authorization(orders::authorization_of(db, id).await?),
             IntentKind::Settle | IntentKind::Cancel | IntentKind::Refund => Payload::None,
         };
-        claimed.push(Claimed { id, kind, token: row.address("intent_token")?, terms: terms_of(&row)?, payload });
+        waiting.push(Waiting { id, kind, token: row.address("intent_token")?, terms: terms_of(&row)?, payload });
     }
-    Ok(claimed)
+    Ok(waiting)
+}
+
+/// Holds those of the intents that still wait and that nobody else holds, until the transaction ends; returns them.
+pub async fn hold(db: &mut PgConnection, intents: &[B256]) -> Result<BTreeSet<B256>, Error> {
+    let ids: Vec<&[u8]> = intents.iter().map(B256::as_slice).collect();
+    sqlx::query(HOLD).bind(ids).fetch_all(db).await?.iter().map(|row| row.hash("id")).collect()
 }
 
 /// Puts an intent off because it would revert now: each time for longer, up to a minute, and for ever.
