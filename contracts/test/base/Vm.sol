@@ -47,6 +47,7 @@ interface Vm {
     function toString(bytes32 value) external pure returns (string memory);
     function toString(address value) external pure returns (string memory);
     function warp(uint256 timestamp) external;
+    function roll(uint256 blockNumber) external;
 
     struct Gas {
         uint64 gasLimit;
