@@ -508,3 +508,30 @@ async fn what_goes_wrong_with_a_node_is_told_without_the_key_in_its_url() {
     let error = chain::evm::Evm::connect("http://127.0.0.1:1/v2/SECRET", 1, None).await.unwrap_err().to_string();
     assert!(error.contains("127.0.0.1:1") && !error.contains("SECRET"), "{error}");
 }
+
+/// A wallet that signed wrongly may sign again under the same nonce: the last word counts while nothing is on its way.
+#[tokio::test]
+async fn an_authorization_that_was_signed_wrongly_can_be_signed_again() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    let signed = |signature: u8| terms::abi::Authorization {
+        from: Cast::address(Cast::CUSTOMER),
+        value: U256::from(AMOUNT),
+        validAfter: U256::ZERO,
+        validBefore: U256::from(issued.expires_at),
+        nonce: alloy_primitives::B256::repeat_byte(3),
+        signature: vec![signature; 65].into(),
+    };
+    let mut tx = net.stack.store.begin().await.unwrap();
+    for (signature, news) in [(1, true), (1, false), (2, true), (2, false)] {
+        let tenant = monay::stack::TENANT;
+        let asked = store::orders::authorization(&mut tx, tenant, &issued.terms, &signed(signature)).await.unwrap();
+        assert_eq!(asked.news, news, "signature {signature}");
+    }
+    tx.commit().await.unwrap();
+    net.index().await;
+    net.keeper.execute().await.unwrap();
+    assert_eq!(net.intents(&issued).await, words(&[("fund", "accepted")]), "a wrong signature is put off, not sent");
+    assert_eq!(net.count("SELECT count(*) FROM payment_authorizations WHERE get_byte(signature, 0) = 2").await, 1);
+    assert_eq!(net.count("SELECT count(*) FROM attempts").await, 0);
+}
