@@ -65,6 +65,12 @@ use_cargo_target() {
   if mkdir -p "$target" 2>/dev/null && [ -w "$target" ]; then
     touch "$target"
     CARGO_TARGET_DIR=$target
+    # Our own crates are not to be shared: cargo tells two checkouts apart by the times of their files alone, and would take
+    # what another one has built for its own.
+    if [ "$(cat "$target/checkout" 2>/dev/null)" != "$ROOT" ]; then
+      rm -rf "$target"/debug/.fingerprint/monay-* "$target"/debug/incremental
+      echo "$ROOT" >"$target/checkout"
+    fi
     # Those of lock files that nobody has built for three days.
     find "$cache/monay" -maxdepth 1 -type d -name 'target-????????????' -mtime +2 -exec rm -rf {} + 2>/dev/null || true
   fi
