@@ -1,6 +1,5 @@
 //! From intents to signed, committed, sent transactions: in that order.
 
-use crate::fault::{self, Bug, Point};
 use crate::{Error, Keeper};
 use alloy_primitives::B256;
 use chain::{Action, Chain, Contracts, Fees, MAX_BATCH, Sent, Signed, Simulated, batch_gas};
@@ -8,6 +7,7 @@ use domain::intent::{AttemptState, IntentKind};
 use futures_util::future::try_join_all;
 use store::Tx;
 use store::attempts::{NewAttempt, Payload, Waiting};
+use store::fault::{self, Bug, Point};
 use tracing::{info, warn};
 
 /// An intent that was tried: what is to be done for it, and with how much gas, or why it would revert now.

@@ -8,7 +8,6 @@
 
 mod coordinator;
 mod executor;
-pub mod fault;
 mod watcher;
 
 use chain::Chain;

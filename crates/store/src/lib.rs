@@ -9,6 +9,7 @@
 pub mod attempts;
 pub mod chain;
 mod codec;
+pub mod fault;
 pub mod invoices;
 pub mod keys;
 pub mod orders;

@@ -9,10 +9,12 @@ extern crate alloc;
 
 pub mod abi;
 mod address;
+mod portable;
 mod rules;
 
 pub use address::{Deployment, PURSE_INIT_CODE_HASH};
 pub use alloy_primitives::{Address, B256};
+pub use portable::{NotTerms, PortableTerms};
 pub use rules::{BrokenRule, Here, MAX_LIFETIME_SECONDS};
 
 use alloy_sol_types::SolStruct;

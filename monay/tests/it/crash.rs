@@ -1,10 +1,10 @@
 //! Services as processes, killed where it hurts.
 
 use crate::net::{AMOUNT, Issued, Net, Wish};
-use keeper::fault::{BUG_VARIABLE, Bug, CRASH_VARIABLE, Point};
 use monay::services::Service;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
+use store::fault::{BUG_VARIABLE, Bug, CRASH_VARIABLE, Point};
 use test_chain::Mining;
 
 /// What nothing survives.

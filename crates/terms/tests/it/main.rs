@@ -5,6 +5,7 @@
 mod address;
 mod deployment;
 mod json;
+mod portable;
 mod rules;
 mod vectors;
 

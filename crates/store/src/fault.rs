@@ -1,5 +1,5 @@
-//! Places where a test may kill the keeper, and bugs it may seed on purpose: a test of a promise about crashes is worth
-//! something only if a keeper that breaks the promise makes it fail.
+//! Places where a test may kill a service, and bugs it may seed on purpose: a test of a promise about crashes is worth
+//! something only if a service that breaks the promise makes it fail.
 //!
 //! Nothing of this is in a build without debug assertions.
 
