@@ -1,22 +1,34 @@
 //! From intents to signed, committed, sent transactions: in that order.
 
 use crate::{Error, Keeper};
-use alloy_primitives::B256;
-use chain::{Action, Chain, Contracts, Fees, MAX_BATCH, Sent, Signed, Simulated, batch_gas};
-use domain::intent::{AttemptState, IntentKind};
-use futures_util::future::try_join_all;
+use alloy_primitives::{Address, B256};
+use chain::{Action, Chain, Contracts, Fees, MAX_BATCH, Sent, Signed, Simulated, Slot, batch_gas};
+use domain::intent::{Answer, IntentKind};
+use futures_util::future::join_all;
 use store::Tx;
-use store::attempts::{NewAttempt, Payload, Waiting};
+use store::attempts::{NewAttempt, Payload, Purpose, Waiting};
 use store::fault::{self, Bug, Point};
-use tracing::{info, warn};
+use store::leases::{self, Lease};
+use tracing::{debug, error, info, warn};
 
 /// An intent that was tried: what is to be done for it, and with how much gas, or why it would revert now.
-type Tried = (B256, Result<(Action, u64), String>);
+struct Tried {
+    intent: Named,
+    outcome: Result<(Action, u64), String>,
+}
+
+/// An intent as it is called in the log.
+#[derive(Clone, Debug)]
+struct Named {
+    id: B256,
+    invoice: String,
+    kind: IntentKind,
+}
 
 /// An action with the intents it carries out and the gas it may use.
 struct Planned {
     action: Action,
-    intents: Vec<B256>,
+    intents: Vec<Named>,
     gas_limit: u64,
 }
 
@@ -24,59 +36,93 @@ impl<C: Chain> Keeper<C> {
     /// Takes what waits, and sends it; whether there was anything. What arrives while this runs waits together, and is
     /// the next batch.
     pub async fn execute(&self) -> Result<bool, Error> {
+        if self.held.none() {
+            return Ok(false);
+        }
         let mut db = self.store.begin().await?;
         let waiting = store::attempts::waiting(&mut db, self.chain.id(), self.config.duty.kinds(), MAX_BATCH).await?;
         if waiting.is_empty() {
             return Ok(false);
         }
         let deployed = store::chain::get(&mut db, self.chain.id()).await?.deployed;
+        let Some((lease, room)) = self.free_signer(&mut db).await? else { return Ok(false) };
         drop(db);
         let contracts = Contracts { escrow: deployed.escrow, gate: deployed.settler };
         // The node is asked before anything is locked: a slow one holds nobody else up.
-        let tried = self.try_all(contracts, waiting).await?;
-        let fees = self.chain.fees().await?;
+        let (tried, fees) = tokio::join!(self.try_all(contracts, lease.signer, waiting), self.chain.fees());
+        let (tried, market) = (tried?, fees?);
+        let Some(fees) = market.within(self.config.max_fee) else {
+            warn!(
+                chain = self.chain.id(),
+                market = market.max,
+                cap = self.config.max_fee,
+                "gas costs more than the cap"
+            );
+            return Ok(false);
+        };
 
         let mut tx = self.store.begin().await?;
-        let ids: Vec<B256> = tried.iter().map(|(id, _)| *id).collect();
+        let ids: Vec<B256> = tried.iter().map(|tried| tried.intent.id).collect();
         let held = store::attempts::hold(&mut tx, &ids).await?;
-        let tried: Vec<Tried> = tried.into_iter().filter(|(id, _)| held.contains(id)).collect();
+        let tried: Vec<Tried> = tried.into_iter().filter(|tried| held.contains(&tried.intent.id)).collect();
         let mut signed = Vec::new();
-        for plan in plan(&mut tx, tried).await? {
-            signed.push(self.sign(&mut tx, contracts, &plan, fees).await?);
+        // What is beyond the room stays where it is, and waits.
+        for plan in plan(&mut tx, tried).await?.into_iter().take(usize::try_from(room).unwrap_or(usize::MAX)) {
+            signed.push(self.sign(&mut tx, lease, contracts, &plan, fees).await?);
         }
         if fault::seeded(Bug::SendBeforeCommit) {
             for (id, bytes) in &signed {
                 self.send(*id, bytes).await?;
             }
         }
+        fault::crash(Point::BeforeCommit);
         tx.commit().await.map_err(store::Error::from)?;
         // From here on each transaction is ours for good: whatever happens to this process, its bytes are in Postgres.
         fault::crash(Point::AfterCommitBeforeBroadcast);
         for (id, bytes) in &signed {
             self.send(*id, bytes).await?;
         }
-        Ok(true)
+        Ok(!signed.is_empty())
     }
 
     /// Simulates each intent by itself.
-    async fn try_all(&self, contracts: Contracts, waiting: Vec<Waiting>) -> Result<Vec<Tried>, Error> {
+    async fn try_all(&self, contracts: Contracts, signer: Address, waiting: Vec<Waiting>) -> Result<Vec<Tried>, Error> {
+        let settles = waiting.iter().any(|intent| intent.kind == IntentKind::Settle);
         let simulated = waiting.into_iter().map(|intent| async move {
-            let action = action(&intent)?;
-            let simulated = self.chain.simulate(contracts, &action).await;
-            Ok::<_, Error>((intent.id, simulated, action))
+            let named = Named { id: intent.id, invoice: intent.invoice_id.clone(), kind: intent.kind };
+            let action = match action(&intent) {
+                Ok(action) => action,
+                Err(words) => return (named, Ok(Err(words))),
+            };
+            let simulated = self.chain.simulate(contracts, signer, &action).await;
+            let outcome = simulated.map(|simulated| match simulated {
+                Simulated::Works(gas) => Ok((action, gas)),
+                Simulated::Reverts(words) => Err(words),
+            });
+            (named, outcome)
         });
-        let simulated = try_join_all(simulated).await?;
+        let may_settle =
+            async { if settles { self.chain.may_settle(contracts, signer).await } else { Ok(Simulated::Works(0)) } };
+        let (simulated, may_settle) = tokio::join!(join_all(simulated), may_settle);
+        let may_settle = match may_settle? {
+            Simulated::Works(_) => Ok(()),
+            Simulated::Reverts(words) => Err(words),
+        };
         // A node that answers nothing is down. One that fails on a single call says something about that call: a hostile
         // token can make its simulation hang, and must not hold up anybody else's.
-        let down = simulated.iter().all(|(_, simulated, _)| simulated.is_err());
+        let down = simulated.iter().all(|(_, outcome)| outcome.is_err());
         let mut tried = Vec::with_capacity(simulated.len());
-        for (id, simulated, action) in simulated {
-            tried.push(match simulated {
+        for (intent, outcome) in simulated {
+            let outcome = match outcome {
                 Err(error) if down => return Err(error.into()),
-                Err(error) => (id, Err(error.to_string())),
-                Ok(Simulated::Reverts(words)) => (id, Err(words)),
-                Ok(Simulated::Works(gas)) => (id, Ok((action, gas))),
-            });
+                Err(error) => Err(error.to_string()),
+                Ok(outcome) => outcome,
+            };
+            let outcome = match (intent.kind, &may_settle) {
+                (IntentKind::Settle, Err(words)) => Err(words.clone()),
+                _ => outcome,
+            };
+            tried.push(Tried { intent, outcome });
         }
         Ok(tried)
     }
@@ -85,46 +131,82 @@ impl<C: Chain> Keeper<C> {
     async fn sign(
         &self,
         tx: &mut Tx,
+        lease: Lease,
         contracts: Contracts,
         plan: &Planned,
         fees: Fees,
     ) -> Result<(i64, Signed), Error> {
-        let signer = self.chain.signer()?;
-        let nonce = store::attempts::take_nonce(tx, self.chain.id(), signer).await?;
-        let signed = self.chain.sign(contracts, &plan.action, nonce, plan.gas_limit, fees)?;
+        let nonce = self.own(leases::take_nonce(tx, lease).await)?;
+        let slot = Slot { signer: lease.signer, nonce };
+        let signed = self.chain.sign(contracts, &plan.action, slot, plan.gas_limit, fees)?;
+        let intents: Vec<B256> = plan.intents.iter().map(|intent| intent.id).collect();
+        let id = self.store_signed(tx, lease, nonce, &signed, Purpose::Intents(&intents)).await?;
+        for Named { id, invoice, kind } in &plan.intents {
+            info!(invoice, intent = %id, %kind, tx = %signed.hash, nonce, signer = %lease.signer, "signed");
+        }
+        Ok((id, signed))
+    }
+
+    /// Stores signed bytes; returns their row's id.
+    pub(crate) async fn store_signed(
+        &self,
+        tx: &mut Tx,
+        lease: Lease,
+        nonce: u64,
+        signed: &Signed,
+        purpose: Purpose<'_>,
+    ) -> Result<i64, Error> {
         let attempt = NewAttempt {
-            chain: self.chain.id(),
-            signer,
+            lease,
             nonce,
             raw_tx: &signed.raw,
             tx_hash: signed.hash,
             gas_limit: signed.gas_limit,
             max_fee: signed.max_fee,
-            intents: &plan.intents,
+            purpose,
         };
-        let id = store::attempts::sign(tx, &attempt).await?;
-        info!(tx = %signed.hash, nonce, intents = plan.intents.len(), "signed");
-        Ok((id, signed))
+        self.own(store::attempts::sign(tx, &attempt).await)
+    }
+
+    /// A lease that was lost is no longer ours to hold.
+    pub(crate) fn own<T>(&self, outcome: Result<T, store::Error>) -> Result<T, Error> {
+        if let Err(store::Error::LeaseLost(signer)) = &outcome {
+            self.forget(*signer);
+        }
+        Ok(outcome?)
     }
 
     /// Offers committed bytes to the node and notes what it said.
-    async fn send(&self, id: i64, signed: &Signed) -> Result<(), Error> {
+    pub(crate) async fn send(&self, id: i64, signed: &Signed) -> Result<(), Error> {
         let sent = self.chain.send(&signed.raw).await;
         fault::crash(Point::AfterBroadcastBeforeRecord);
-        self.note(id, signed.hash, sent).await
+        self.note(id, signed.hash, sent).await?;
+        fault::crash(Point::AfterRecord);
+        Ok(())
     }
 
     /// Notes what the node said. Whatever it was, it is no proof of anything.
     pub(crate) async fn note(&self, id: i64, hash: B256, sent: Sent) -> Result<(), Error> {
-        let (state, words) = match sent {
-            Sent::Taken => (AttemptState::Broadcast, None),
-            Sent::Unknown(words) => {
-                warn!(tx = %hash, words, "outcome unknown");
-                (AttemptState::Unknown, Some(words))
-            }
+        let (answer, words) = match sent {
+            Sent::Taken => (Answer::Taken, None),
+            Sent::NonceTooLow(words) => (Answer::NonceTooLow, Some(words)),
+            Sent::Underpriced(words) => (Answer::Underpriced, Some(words)),
+            Sent::Unfunded(words) => (Answer::Unfunded, Some(words)),
+            Sent::Rejected(words) => (Answer::Rejected, Some(words)),
+            Sent::Unknown(words) => (Answer::Unknown, Some(words)),
         };
+        match (answer, &words) {
+            (Answer::Unfunded, Some(words)) => error!(tx = %hash, words, "the signer has too little coin for gas"),
+            (answer, Some(words)) => warn!(tx = %hash, %answer, words, "outcome unknown"),
+            (_, None) => debug!(tx = %hash, "the node has it"),
+        }
         let mut tx = self.store.begin().await?;
-        store::attempts::mark(&mut tx, id, state, words.as_deref()).await?;
+        store::attempts::mark(&mut tx, id, answer, words.as_deref()).await?;
+        if answer != Answer::Taken && fault::seeded(Bug::UnknownIsFailed) {
+            for intent in store::attempts::end(&mut tx, id).await? {
+                store::attempts::put_back(&mut tx, intent.id, "not taken", u32::MAX).await?;
+            }
+        }
         Ok(tx.commit().await.map_err(store::Error::from)?)
     }
 }
@@ -133,26 +215,27 @@ impl<C: Chain> Keeper<C> {
 /// block was taken back), or will (a paused token).
 async fn plan(tx: &mut Tx, tried: Vec<Tried>) -> Result<Vec<Planned>, Error> {
     let (mut settles, mut intents, mut planned) = (Vec::new(), Vec::new(), Vec::new());
-    for (id, outcome) in tried {
+    for Tried { intent, outcome } in tried {
         match outcome {
             Ok((Action::Settle(terms), _)) => {
                 settles.extend(terms);
-                intents.push(id);
+                intents.push(intent);
             }
-            Ok((action, gas_limit)) => planned.push(Planned { action, intents: vec![id], gas_limit }),
+            Ok((action, gas_limit)) => planned.push(Planned { action, intents: vec![intent], gas_limit }),
             Err(words) => {
-                warn!(intent = %id, words, "would revert; put off");
+                let Named { id, invoice, kind } = intent;
+                warn!(invoice, intent = %id, %kind, words, "would revert; put off");
                 store::attempts::defer(tx, id, &words).await?;
             }
         }
     }
     if !intents.is_empty() {
-        planned.push(Planned { action: Action::Settle(settles), gas_limit: batch_gas(intents.len()), intents });
+        planned.insert(0, Planned { action: Action::Settle(settles), gas_limit: batch_gas(intents.len()), intents });
     }
     Ok(planned)
 }
 
-fn action(intent: &Waiting) -> Result<Action, Error> {
+fn action(intent: &Waiting) -> Result<Action, String> {
     let terms = intent.terms.clone();
     Ok(match (intent.kind, intent.payload.clone()) {
         (IntentKind::Settle, _) => Action::Settle(vec![terms]),
@@ -160,8 +243,6 @@ fn action(intent: &Waiting) -> Result<Action, Error> {
         (IntentKind::Refund, _) => Action::Refund(terms, intent.token),
         (IntentKind::RefundByOrder, Payload::Order(order, signature)) => Action::RefundByOrder(terms, order, signature),
         (IntentKind::Fund, Payload::Authorization(authorization)) => Action::Fund(terms, authorization),
-        (kind, _) => {
-            return Err(store::Error::Corrupt(format!("{kind} intent {} without its payload", intent.id)).into());
-        }
+        (kind, _) => return Err(format!("the row that says what this {kind} carries is missing")),
     })
 }

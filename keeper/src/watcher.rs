@@ -1,50 +1,183 @@
-//! What became of the transactions we sent.
+//! What became of the transactions we sent, by proof and never by an answer to "send".
+//!
+//! Per nonce: a finalized block has one of its transactions (closed), or a finalized count above it and no receipt for any
+//! of them (somebody else used it: the intents get another nonce), or it is still open and offered again, with higher
+//! fees where it is stuck, or with nothing at all where no node will ever take it.
 
 use crate::{Error, Keeper, MAX_TRIES};
-use chain::Chain;
-use tracing::{info, warn};
+use chain::{Chain, Fees, Slot};
+use domain::intent::Answer;
+use store::attempts::{OpenAttempt, Purpose, WithoutEffect};
+use store::chain::Mirror;
+use store::fault::{self, Point};
+use store::leases::{self, Lease};
+use tracing::{error, info, warn};
 
 /// The most transactions looked at in one pass.
 const MAX_OPEN: u32 = 200;
 
+/// A transaction that a node has called impossible this often in a row makes room for one that does nothing.
+const MAX_REJECTIONS: u32 = 3;
+
 impl<C: Chain> Keeper<C> {
-    /// Offers again, byte for byte, what no block has; closes what a finalized block has.
+    /// Looks at everything that was signed with the keys we hold; whether there may be more to close at once.
     pub async fn watch(&self) -> Result<bool, Error> {
-        self.resend().await?;
-        self.close().await
+        let mut more = false;
+        for lease in self.held.all() {
+            more |= self.close(lease).await?;
+            self.offer_again(lease).await?;
+        }
+        Ok(more)
     }
 
-    /// The same bytes under the same nonce: however often the node gets them, they count once.
-    async fn resend(&self) -> Result<(), Error> {
-        let signer = self.chain.signer()?;
+    /// Offers again what no block has. The same bytes under the same nonce: however often a node gets them, they count once.
+    async fn offer_again(&self, lease: Lease) -> Result<(), Error> {
+        let chain = self.chain.id();
         let mut db = self.store.begin().await?;
-        let open = store::attempts::open(&mut db, self.chain.id(), signer, self.config.resend_after, MAX_OPEN).await?;
+        let open = store::attempts::open(&mut db, chain, lease.signer, self.config.resend_after, MAX_OPEN).await?;
+        let mirror = store::chain::get(&mut db, chain).await?;
         drop(db);
+        if open.is_empty() {
+            return Ok(());
+        }
+        self.prove(lease, &mirror).await?;
+        let count = self.chain.nonce(lease.signer).await?;
+        let stuck = |attempt: &OpenAttempt| attempt.nonce == count && attempt.age >= self.config.raise_after;
         for attempt in open {
-            info!(tx = %attempt.tx_hash, nonce = attempt.nonce, state = %attempt.state, "no block has it; offering it again");
-            let sent = self.chain.send(&attempt.raw_tx).await;
-            self.note(attempt.id, attempt.tx_hash, sent).await?;
+            // The chain has it behind it: what is left to find out is whose it was, and the mirror will say.
+            if attempt.nonce < count && attempt.answer == Some(Answer::NonceTooLow) {
+                continue;
+            }
+            let impossible = attempt.rejections >= MAX_REJECTIONS && !attempt.noop;
+            let replaced = if impossible {
+                self.use_up(lease, attempt.nonce, "no node will ever take its transaction").await?
+            } else if attempt.answer == Some(Answer::Underpriced) || stuck(&attempt) {
+                self.raise(lease, &attempt).await?
+            } else {
+                false
+            };
+            if !replaced {
+                let OpenAttempt { id, nonce, tx_hash, state, .. } = attempt;
+                info!(tx = %tx_hash, nonce, %state, "no block has it; offering it again");
+                let sent = self.chain.send(&attempt.raw_tx).await;
+                self.note(id, tx_hash, sent).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Another transaction under the same nonce that does the same for more; whether there is one. The old one may still be
+    /// the one that is mined: both are ours, and do the same.
+    async fn raise(&self, lease: Lease, attempt: &OpenAttempt) -> Result<bool, Error> {
+        let market = self.chain.fees().await?;
+        let again = self.chain.sign_again(lease.signer, &attempt.raw_tx, market, self.config.max_fee)?;
+        let Some(signed) = again else {
+            warn!(tx = %attempt.tx_hash, nonce = attempt.nonce, cap = self.config.max_fee, "stuck, and the cap leaves no room for more fees");
+            return Ok(false);
+        };
+        let mut tx = self.store.begin().await?;
+        let id = self.store_signed(&mut tx, lease, attempt.nonce, &signed, Purpose::Again(attempt.id)).await?;
+        tx.commit().await.map_err(store::Error::from)?;
+        warn!(tx = %signed.hash, instead_of = %attempt.tx_hash, nonce = attempt.nonce, max_fee = signed.max_fee, "stuck; offering more");
+        fault::crash(Point::AfterReplacementBeforeBroadcast);
+        self.send(id, &signed).await?;
+        Ok(true)
+    }
+
+    /// Uses a nonce up with a transaction that does nothing; whether it could. Only under a nonce that has been given out,
+    /// and never instead of a new nonce for the same work: that waits until this one is final.
+    async fn use_up(&self, lease: Lease, nonce: u64, why: &str) -> Result<bool, Error> {
+        let market = self.chain.fees().await?;
+        let Some(fees) = Fees { max: market.max.saturating_mul(2), ..market }.within(self.config.max_fee) else {
+            return Ok(false);
+        };
+        let signed = self.chain.sign_nothing(Slot { signer: lease.signer, nonce }, fees)?;
+        let mut tx = self.store.begin().await?;
+        let id = self.store_signed(&mut tx, lease, nonce, &signed, Purpose::Nothing).await?;
+        tx.commit().await.map_err(store::Error::from)?;
+        warn!(tx = %signed.hash, nonce, why, "closing the nonce with a transaction that does nothing");
+        fault::crash(Point::AfterReplacementBeforeBroadcast);
+        self.send(id, &signed).await?;
+        Ok(true)
+    }
+
+    /// Keeps our count of nonces and the chain's together; never anything to do at once. Where the chain is ahead, ours
+    /// follows. A nonce that was given out and has no transaction (a database from a backup) would hold up all after it for
+    /// ever: it is closed by one that does nothing.
+    pub async fn mend(&self) -> Result<bool, Error> {
+        for lease in self.held.all() {
+            let count = self.chain.nonce(lease.signer).await?;
+            let mut tx = self.store.begin().await?;
+            leases::raise_nonce(&mut tx, lease, count).await?;
+            let gaps = store::attempts::gaps(&mut tx, self.chain.id(), lease.signer, count, MAX_OPEN).await?;
+            tx.commit().await.map_err(store::Error::from)?;
+            for nonce in gaps {
+                self.use_up(lease, nonce, "it was given out and has no transaction").await?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// A nonce that the finalized chain has behind it, of which the mirror, which has the same block, knows no transaction of
+    /// ours, and for none of whose transactions the node has a receipt, was used by somebody else: by whoever has the key
+    /// too, or by ourselves before a backup. Its intents may get another nonce. Anything less is no proof.
+    async fn prove(&self, lease: Lease, mirror: &Mirror) -> Result<(), Error> {
+        let chain = self.chain.id();
+        let mut db = self.store.begin().await?;
+        let Some(block) = store::chain::block_hash(&mut db, chain, mirror.heights.final_).await? else { return Ok(()) };
+        let count = self.chain.nonce_at(lease.signer, block).await?;
+        let spent = store::attempts::spent(&mut db, chain, lease.signer, count, MAX_OPEN).await?;
+        drop(db);
+        for spent in spent {
+            let mut mined = false;
+            for hash in &spent.hashes {
+                mined |= self.chain.mined(*hash).await?;
+            }
+            if mined {
+                warn!(
+                    nonce = spent.nonce,
+                    "the node has a receipt where the mirror has nothing; waiting for the mirror"
+                );
+                continue;
+            }
+            error!(chain, signer = %lease.signer, nonce = spent.nonce, "a transaction that is none of ours has used this nonce: who else has the key?");
+            let words = "its nonce was used by a transaction that is none of ours";
+            let mut tx = self.store.begin().await?;
+            let intents = store::attempts::give_up_nonce(&mut tx, chain, lease.signer, spent.nonce, words).await?;
+            self.put_back(&mut tx, &intents, words).await?;
+            tx.commit().await.map_err(store::Error::from)?;
         }
         Ok(())
     }
 
     /// A finalized transaction whose intents have no effect to show has failed for good, and its nonce is spent: the
     /// intents may be tried again under a new one, if the facts still want them.
-    async fn close(&self) -> Result<bool, Error> {
-        let signer = self.chain.signer()?;
+    async fn close(&self, lease: Lease) -> Result<bool, Error> {
         let mut db = self.store.begin().await?;
-        let ended = store::attempts::ended(&mut db, self.chain.id(), signer, MAX_OPEN).await?;
+        let ended = store::attempts::ended(&mut db, self.chain.id(), lease.signer, MAX_OPEN).await?;
         drop(db);
         for attempt in &ended {
             let mut tx = self.store.begin().await?;
-            for (intent, terms_hash) in store::attempts::end(&mut tx, attempt.id).await? {
-                let words = if attempt.success { "mined without effect" } else { "reverted on chain" };
-                warn!(tx = %attempt.tx_hash, %intent, words, "put back");
-                store::attempts::put_back(&mut tx, intent, words, MAX_TRIES).await?;
-                store::projection::refresh(&mut tx, terms_hash).await?;
-            }
+            let intents = store::attempts::end(&mut tx, attempt.id).await?;
+            let words = match (attempt.noop, attempt.success) {
+                (true, _) => "its nonce was closed by a transaction that does nothing",
+                (false, true) => "mined without effect",
+                (false, false) => "reverted on chain",
+            };
+            self.put_back(&mut tx, &intents, words).await?;
+            fault::crash(Point::BeforeCloseCommit);
             tx.commit().await.map_err(store::Error::from)?;
+            fault::crash(Point::AfterClose);
         }
         Ok(ended.len() == MAX_OPEN as usize)
+    }
+
+    async fn put_back(&self, tx: &mut store::Tx, intents: &[WithoutEffect], words: &str) -> Result<(), Error> {
+        for WithoutEffect { id, terms_hash, invoice_id } in intents {
+            warn!(invoice = invoice_id, intent = %id, words, "put back");
+            store::attempts::put_back(tx, *id, words, MAX_TRIES).await?;
+            store::projection::refresh(tx, *terms_hash).await?;
+        }
+        Ok(())
     }
 }

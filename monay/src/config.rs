@@ -73,12 +73,20 @@ pub struct ApiConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeeperConfig {
-    /// A file with the private key that sends: 64 hex digits, readable by its owner only.
-    pub key_file: Option<PathBuf>,
+    /// Files with the private keys that send, one or a list: 64 hex digits each, readable by their owner only. Processes with
+    /// the same keys stand by for each other; with different ones they share the work.
+    #[serde(deserialize_with = "one_or_many")]
+    pub key_files: Vec<PathBuf>,
     /// Milliseconds between two looks when nothing wakes it.
     pub poll_ms: u64,
     /// Milliseconds until a transaction that no block has is offered again.
     pub resend_ms: u64,
+    /// Milliseconds until a transaction that is next in line and that no block has is offered with higher fees.
+    pub raise_ms: u64,
+    /// The most that is ever paid for gas, in gwei per unit: while gas costs more, nothing is sent.
+    pub max_fee_gwei: u64,
+    /// Milliseconds a lease of a signer lasts that is not renewed: how long a standby waits when a keeper has died.
+    pub lease_ms: u64,
 }
 
 /// The indexer.
@@ -137,7 +145,14 @@ impl Default for ApiConfig {
 
 impl Default for KeeperConfig {
     fn default() -> Self {
-        Self { key_file: None, poll_ms: 200, resend_ms: 5_000 }
+        Self {
+            key_files: Vec::new(),
+            poll_ms: 200,
+            resend_ms: 5_000,
+            raise_ms: 15_000,
+            max_fee_gwei: 100,
+            lease_ms: 3_000,
+        }
     }
 }
 
@@ -202,9 +217,26 @@ impl Config {
             duty,
             poll: Duration::from_millis(section.poll_ms.max(1)),
             resend_after: Duration::from_millis(section.resend_ms.max(1)),
+            raise_after: Duration::from_millis(section.raise_ms.max(1)),
+            max_fee: u128::from(section.max_fee_gwei) * 1_000_000_000,
+            lease: Duration::from_millis(section.lease_ms.max(300)),
         };
         (config, section)
     }
+}
+
+/// One path, or a list of them: a variable of the environment holds one.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(PathBuf),
+        Many(Vec<PathBuf>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(path) => vec![path],
+        OneOrMany::Many(paths) => paths,
+    })
 }
 
 /// Sets the key that a variable's name says; words between double underscores are tables.

@@ -81,16 +81,21 @@ async fn run_keeper(
 ) -> Result<(), Error> {
     let (_, settings) = config.chain()?;
     let (how, keeper) = config.keeper(duty);
-    let file = keeper.key_file.as_deref().ok_or_else(|| missing(&format!("{section}.key_file")))?;
-    let chain = Evm::connect(&settings.rpc_url, settings.id, Some(setup::read_key(file)?)).await?;
-    let (account, role) = (chain.signer()?, duty as u8);
-    if !chain.read(settings.gate, &hasRoleCall { role, account }).await? {
-        return Err(Error::Config(format!(
-            "the key in {} is {account}, which may not {duty:?} at the gate {}: its admin has to call setRole({role}, \
-             {account}, true)",
-            file.display(),
-            settings.gate,
-        )));
+    if keeper.key_files.is_empty() {
+        return Err(missing(&format!("{section}.key_files")));
+    }
+    let keys = keeper.key_files.iter().map(|file| setup::read_key(file)).collect::<Result<Vec<_>, _>>()?;
+    let chain = Evm::connect(&settings.rpc_url, settings.id, keys).await?;
+    for (account, file) in chain.signers().into_iter().zip(&keeper.key_files) {
+        let role = duty as u8;
+        if !chain.read(settings.gate, &hasRoleCall { role, account }).await? {
+            return Err(Error::Config(format!(
+                "the key in {} is {account}, which may not {duty:?} at the gate {}: its admin has to call setRole({role}, \
+                 {account}, true)",
+                file.display(),
+                settings.gate,
+            )));
+        }
     }
     println!("{READY}");
     Ok(keeper::run(how, store, chain, stop).await?)

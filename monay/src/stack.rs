@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Options {
     /// When Anvil makes blocks.
     pub mining: Mining,
+    /// More arguments for Anvil.
+    pub anvil: Vec<String>,
     /// The chain id.
     pub chain_id: u64,
     /// A node that already runs, instead of Anvil.
@@ -48,6 +50,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             mining: Mining::Interval(Duration::from_secs(1)),
+            anvil: Vec::new(),
             chain_id: 8453,
             rpc_url: None,
             escrow: None,
@@ -231,6 +234,11 @@ impl Stack {
         }
     }
 
+    /// The process id of a service that runs.
+    pub fn pid(&self, service: Service) -> Option<u32> {
+        self.services.get(&service)?.child.id()
+    }
+
     /// Waits until a service has ended by itself, at most `patience`; how it ended. Looks and does not `wait`, because
     /// that closes the child's standard input first, which tells it to stop.
     pub async fn ended(&mut self, service: Service, patience: Duration) -> Option<ExitStatus> {
@@ -322,6 +330,7 @@ async fn network(options: &Options) -> Result<(Option<Anvil>, Node), Error> {
             let settings = AnvilOptions {
                 chain_id: options.chain_id,
                 mining: options.mining,
+                arguments: options.anvil.clone(),
                 progress: options.progress.clone(),
                 ..AnvilOptions::default()
             };
@@ -370,7 +379,13 @@ async fn configuration(
     let key = |name: &str, who: usize| {
         let key_file = directory.join(name);
         setup::write_key(&key_file, Cast::key(who))?;
-        Ok::<_, Error>(KeeperConfig { key_file: Some(key_file), poll_ms: 100, resend_ms: 2_000 })
+        Ok::<_, Error>(KeeperConfig {
+            key_files: vec![key_file],
+            poll_ms: 100,
+            resend_ms: 2_000,
+            raise_ms: 10_000,
+            ..KeeperConfig::default()
+        })
     };
     let root_key_file = directory.join("root.key");
     vault::RootKey::create(&root_key_file)?;

@@ -14,6 +14,7 @@ mod node;
 mod postgres;
 mod process;
 mod progress;
+mod proxy;
 pub mod tools;
 
 pub use anvil::{Anvil, AnvilOptions, DEV_ACCOUNTS, DevAccount, Mining};
@@ -22,3 +23,4 @@ pub use node::Node;
 pub use postgres::{Postgres, PostgresOptions};
 pub use process::Process;
 pub use progress::Progress;
+pub use proxy::{Fault, Proxy};

@@ -1,8 +1,10 @@
 //! Ethereum's JSON-RPC, through alloy.
 
-use crate::{Action, Block, Chain, Contracts, Error, Fees, GAS_PER_ITEM, Sent, Signed, Simulated, Tags, batch_gas};
+use crate::{
+    Action, Block, Chain, Contracts, Error, Fees, GAS_PER_ITEM, Sent, Signed, Simulated, Slot, Tags, batch_gas, wording,
+};
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
-use alloy::eips::{BlockNumberOrTag, Encodable2718};
+use alloy::eips::{BlockId, BlockNumberOrTag, Decodable2718, Encodable2718};
 use alloy::network::{AnyNetwork, AnyRpcBlock, TxSignerSync};
 use alloy::primitives::TxKind;
 use alloy::providers::{Provider, RootProvider};
@@ -22,22 +24,30 @@ use terms::abi::{IERC20, IInvoiceEscrow, ISettlementGate};
 /// would hold up every nonce after them. What needs more would revert.
 const MAX_ACTION_GAS: u64 = 1_500_000;
 
+/// What a transfer of nothing costs.
+const TRANSFER_GAS: u64 = 21_000;
+
 /// No answer of a node is waited for longer than this.
 const RPC_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A node, and the key we send with.
+/// A node, and the keys we send with.
 #[derive(Clone, Debug)]
 pub struct Evm {
     id: u64,
     /// As configured, and as it may be shown: a provider's URL holds the key to it.
     url: (String, String),
     provider: RootProvider<AnyNetwork>,
-    signer: Option<PrivateKeySigner>,
+    signers: Vec<PrivateKeySigner>,
 }
 
 impl Evm {
     /// Connects to a node and makes sure it is on chain `id`.
-    pub async fn connect(rpc_url: &str, id: u64, signer: Option<PrivateKeySigner>) -> Result<Self, Error> {
+    pub async fn connect(
+        rpc_url: &str,
+        id: u64,
+        signers: impl IntoIterator<Item = PrivateKeySigner>,
+    ) -> Result<Self, Error> {
+        let signers = signers.into_iter().collect();
         // Set once for the process; a second time is refused and harmless.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let url = rpc_url
@@ -48,7 +58,7 @@ impl Evm {
             .build()
             .map_err(|error| Error::Configuration(format!("no HTTP client: {error}")))?;
         let provider = RootProvider::new(RpcClient::new(Http::with_client(client, url), true));
-        let evm = Self { id, url: (rpc_url.to_owned(), shown_url(rpc_url)), provider, signer };
+        let evm = Self { id, url: (rpc_url.to_owned(), shown_url(rpc_url)), provider, signers };
         let there = evm.provider.get_chain_id().await.map_err(|error| evm.failed(&error))?;
         if there != id {
             return Err(Error::Configuration(format!("{} is chain {there}, the configuration says {id}", evm.url.1)));
@@ -79,10 +89,11 @@ impl Evm {
         }
     }
 
-    /// Tries a call, from anyone, without sending it.
+    /// Tries a call, from anyone, without sending it: after the latest block, which is said because nodes differ in what
+    /// they take where nothing is said, and some would count what lies in their pool.
     async fn try_call(&self, from: Address, to: Address, input: Vec<u8>) -> Result<(), RpcError<TransportErrorKind>> {
         let request = TransactionRequest::default().from(from).to(to).input(input.into()).gas_limit(MAX_ACTION_GAS);
-        self.provider.call(WithOtherFields::new(request)).await.map(|_| ())
+        self.provider.call(WithOtherFields::new(request)).block(BlockId::latest()).await.map(|_| ())
     }
 
     /// The node, for what is not part of [`Chain`].
@@ -105,8 +116,33 @@ impl Evm {
         Ok(self.tagged(tag).await?.map_or(0, |block| block.header.number))
     }
 
-    fn key(&self) -> Result<&PrivateKeySigner, Error> {
-        self.signer.as_ref().ok_or_else(|| Error::Configuration("no signing key is configured".to_owned()))
+    fn key(&self, signer: Address) -> Result<&PrivateKeySigner, Error> {
+        let key = self.signers.iter().find(|key| key.address() == signer);
+        key.ok_or_else(|| Error::Configuration(format!("no key of {signer} is configured")))
+    }
+
+    fn sign_call(&self, slot: Slot, to: Address, input: Bytes, gas_limit: u64, fees: Fees) -> Result<Signed, Error> {
+        let tx = TxEip1559 {
+            chain_id: self.id,
+            nonce: slot.nonce,
+            gas_limit,
+            max_fee_per_gas: fees.max,
+            max_priority_fee_per_gas: fees.priority,
+            to: TxKind::Call(to),
+            value: U256::ZERO,
+            access_list: alloy::eips::eip2930::AccessList::default(),
+            input,
+        };
+        self.sign_tx(slot.signer, tx)
+    }
+
+    fn sign_tx(&self, signer: Address, mut tx: TxEip1559) -> Result<Signed, Error> {
+        let (gas_limit, max_fee) = (tx.gas_limit, tx.max_fee_per_gas);
+        let signature = self.key(signer)?.sign_transaction_sync(&mut tx);
+        let signature = signature.map_err(|error| Error::Configuration(format!("cannot sign: {error}")))?;
+        let envelope = TxEnvelope::from(tx.into_signed(signature));
+        let hash = *envelope.tx_hash();
+        Ok(Signed { raw: envelope.encoded_2718().into(), hash, gas_limit, max_fee })
     }
 }
 
@@ -159,20 +195,34 @@ impl Chain for Evm {
         Ok(Observed { tx_hash: tx, success, gas_used: receipt.gas_used, fee })
     }
 
-    fn signer(&self) -> Result<Address, Error> {
-        Ok(self.key()?.address())
+    fn signers(&self) -> Vec<Address> {
+        self.signers.iter().map(PrivateKeySigner::address).collect()
     }
 
     async fn nonce(&self, account: Address) -> Result<u64, Error> {
         self.provider.get_transaction_count(account).await.map_err(|error| self.failed(&error))
     }
 
-    async fn simulate(&self, contracts: Contracts, action: &Action) -> Result<Simulated, Error> {
+    async fn nonce_at(&self, account: Address, block: B256) -> Result<u64, Error> {
+        let count = self.provider.get_transaction_count(account).block_id(BlockId::hash(block));
+        count.await.map_err(|error| self.failed(&error))
+    }
+
+    async fn mined(&self, tx: B256) -> Result<bool, Error> {
+        let receipt = self.provider.get_transaction_receipt(tx).await.map_err(|error| self.failed(&error))?;
+        Ok(receipt.is_some())
+    }
+
+    async fn may_settle(&self, contracts: Contracts, signer: Address) -> Result<Simulated, Error> {
+        let nothing = ISettlementGate::settleBatchCall { terms: Vec::new(), gasPerItem: U256::ZERO };
+        let answer = self.try_call(signer, contracts.gate, nothing.abi_encode()).await;
+        answer.map_or_else(|error| self.refused(error), |()| Ok(Simulated::Works(batch_gas(0))))
+    }
+
+    async fn simulate(&self, contracts: Contracts, signer: Address, action: &Action) -> Result<Simulated, Error> {
         let answer = match action {
             Action::Settle(terms) => {
-                // Nothing in a batch reverts it, so that our own right to send one is asked for apart.
-                let nothing = ISettlementGate::settleBatchCall { terms: Vec::new(), gasPerItem: U256::ZERO };
-                let mut answer = self.try_call(self.signer()?, contracts.gate, nothing.abi_encode()).await;
+                let mut answer = Ok(());
                 for terms in terms {
                     if answer.is_ok() {
                         let call = IInvoiceEscrow::settleCall { terms: terms.into() }.abi_encode();
@@ -183,10 +233,14 @@ impl Chain for Evm {
             }
             action => {
                 let (to, input) = call(contracts, action);
-                let request = TransactionRequest::default().from(self.signer()?).to(to).input(input.into());
+                let request = TransactionRequest::default().from(signer).to(to).input(input.into());
                 let request = WithOtherFields::new(request.gas_limit(MAX_ACTION_GAS));
                 // A fifth more: state may have changed a little by the time the transaction is mined.
-                self.provider.estimate_gas(request).await.map(|gas| (gas + gas / 5).min(MAX_ACTION_GAS))
+                self.provider
+                    .estimate_gas(request)
+                    .block(BlockId::latest())
+                    .await
+                    .map(|gas| (gas + gas / 5).min(MAX_ACTION_GAS))
             }
         };
         answer.map_or_else(|error| self.refused(error), |gas| Ok(Simulated::Works(gas)))
@@ -201,42 +255,38 @@ impl Chain for Evm {
         &self,
         contracts: Contracts,
         action: &Action,
-        nonce: u64,
+        slot: Slot,
         gas_limit: u64,
         fees: Fees,
     ) -> Result<Signed, Error> {
         let (to, input) = call(contracts, action);
-        let mut tx = TxEip1559 {
-            chain_id: self.id,
-            nonce,
-            gas_limit,
-            max_fee_per_gas: fees.max,
-            max_priority_fee_per_gas: fees.priority,
-            to: TxKind::Call(to),
-            value: U256::ZERO,
-            access_list: alloy::eips::eip2930::AccessList::default(),
-            input,
-        };
-        let signature = self.key()?.sign_transaction_sync(&mut tx);
-        let signature = signature.map_err(|error| Error::Configuration(format!("cannot sign: {error}")))?;
-        let envelope = TxEnvelope::from(tx.into_signed(signature));
-        let hash = *envelope.tx_hash();
-        Ok(Signed { raw: envelope.encoded_2718().into(), hash, gas_limit, max_fee: fees.max })
+        self.sign_call(slot, to, input, gas_limit, fees)
+    }
+
+    fn sign_nothing(&self, slot: Slot, fees: Fees) -> Result<Signed, Error> {
+        self.sign_call(slot, slot.signer, Bytes::new(), TRANSFER_GAS, fees)
+    }
+
+    fn sign_again(&self, signer: Address, raw: &[u8], market: Fees, cap: u128) -> Result<Option<Signed>, Error> {
+        let strange = |what: &str| Error::Nonsense(format!("a transaction of ours is {what}"));
+        let envelope = TxEnvelope::decode_2718_exact(raw).map_err(|error| strange(&error.to_string()))?;
+        let signed = envelope.as_eip1559().ok_or_else(|| strange("of another type"))?;
+        let mut tx = signed.tx().clone();
+        let last = Fees { max: tx.max_fee_per_gas, priority: tx.max_priority_fee_per_gas };
+        let Some(fees) = last.raised(market, cap) else { return Ok(None) };
+        (tx.max_fee_per_gas, tx.max_priority_fee_per_gas) = (fees.max, fees.priority);
+        self.sign_tx(signer, tx).map(Some)
     }
 
     async fn send(&self, raw: &[u8]) -> Sent {
         match self.provider.send_raw_transaction(raw).await {
             Ok(_) => Sent::Taken,
-            Err(RpcError::ErrorResp(answer)) if already_known(&answer.message) => Sent::Taken,
-            Err(error) => Sent::Unknown(self.words(&error)),
+            Err(error) => match &error {
+                RpcError::ErrorResp(answer) => wording::refusal(&answer.message, self.words(&error)),
+                error => Sent::Unknown(self.words(error)),
+            },
         }
     }
-}
-
-/// Clients have no common error code for this, only wordings.
-fn already_known(message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    ["already known", "already imported", "known transaction"].iter().any(|words| message.contains(words))
 }
 
 /// The call an action is: to whom, and what.

@@ -5,6 +5,10 @@
 //! rows in Postgres.
 
 pub mod evm;
+mod fees;
+mod wording;
+
+pub use fees::Fees;
 
 use alloy_primitives::{Address, B256, Bytes};
 use domain::block::{Header, Meaning, Observed, RawLog};
@@ -96,22 +100,30 @@ pub struct Signed {
     pub max_fee: u128,
 }
 
-/// What a node said to signed bytes.
+/// What a node said to signed bytes, each but the first in its words. None of it says what has become of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// It has them (now, or already had).
     Taken,
-    /// It may or may not have them, or will not take them now; in its words. Never a failure.
+    /// Their nonce is used: by them, or by other bytes.
+    NonceTooLow(String),
+    /// It wants more for gas, or more than what it has under the same nonce offers.
+    Underpriced(String),
+    /// The account that signed has too little coin for gas.
+    Unfunded(String),
+    /// No node with these rules will ever take them.
+    Rejected(String),
+    /// It may or may not have them.
     Unknown(String),
 }
 
-/// Fees for a transaction, in wei per unit of gas.
-#[derive(Clone, Copy, Debug)]
-pub struct Fees {
-    /// The most it pays in all.
-    pub max: u128,
-    /// What the block's builder gets.
-    pub priority: u128,
+/// Whose nonce a transaction uses, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The key.
+    pub signer: Address,
+    /// The nonce.
+    pub nonce: u64,
 }
 
 /// What the indexer and the keeper need of a chain.
@@ -128,13 +140,28 @@ pub trait Chain: Clone + Send + Sync + 'static {
     fn logs(&self, block: B256, escrow: Address) -> impl Future<Output = Result<Vec<(RawLog, Meaning)>, Error>> + Send;
     /// How a transaction ended in the block with this hash; an error if the node no longer has it there.
     fn outcome(&self, tx: B256, block: B256) -> impl Future<Output = Result<Observed, Error>> + Send;
-    /// The address that signs.
-    fn signer(&self) -> Result<Address, Error>;
-    /// How many transactions of `account` are in the canonical chain.
+    /// The addresses we can sign with, in the order they were configured.
+    fn signers(&self) -> Vec<Address>;
+    /// How many transactions of `account` are in the canonical chain: its next nonce.
     fn nonce(&self, account: Address) -> impl Future<Output = Result<u64, Error>> + Send;
-    /// What an action would do if it came next. A settlement is tried alone and as the gate: in a batch an item that
-    /// fails does not show.
-    fn simulate(&self, contracts: Contracts, action: &Action) -> impl Future<Output = Result<Simulated, Error>> + Send;
+    /// The same as of one block, by its hash.
+    fn nonce_at(&self, account: Address, block: B256) -> impl Future<Output = Result<u64, Error>> + Send;
+    /// Whether the node has a receipt for this transaction, in whatever block.
+    fn mined(&self, tx: B256) -> impl Future<Output = Result<bool, Error>> + Send;
+    /// Whether `signer` may send settlements through the gate. Nothing in a batch reverts it, so this is asked apart.
+    fn may_settle(
+        &self,
+        contracts: Contracts,
+        signer: Address,
+    ) -> impl Future<Output = Result<Simulated, Error>> + Send;
+    /// What an action of `signer` would do if it came next. A settlement is tried alone and as the gate: in a batch an item
+    /// that fails does not show.
+    fn simulate(
+        &self,
+        contracts: Contracts,
+        signer: Address,
+        action: &Action,
+    ) -> impl Future<Output = Result<Simulated, Error>> + Send;
     /// What transactions cost now.
     fn fees(&self) -> impl Future<Output = Result<Fees, Error>> + Send;
     /// Signs an action. Deterministic: the same input gives the same bytes.
@@ -142,10 +169,15 @@ pub trait Chain: Clone + Send + Sync + 'static {
         &self,
         contracts: Contracts,
         action: &Action,
-        nonce: u64,
+        slot: Slot,
         gas_limit: u64,
         fees: Fees,
     ) -> Result<Signed, Error>;
+    /// Signs what does nothing, to use up a nonce.
+    fn sign_nothing(&self, slot: Slot, fees: Fees) -> Result<Signed, Error>;
+    /// Signs what `raw` does once more under the same nonce, with fees raised above its own and never above `cap`; `None`
+    /// where the cap leaves no room.
+    fn sign_again(&self, signer: Address, raw: &[u8], market: Fees, cap: u128) -> Result<Option<Signed>, Error>;
     /// Offers signed bytes to the node.
     fn send(&self, raw: &[u8]) -> impl Future<Output = Sent> + Send;
 }

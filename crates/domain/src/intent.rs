@@ -64,8 +64,36 @@ words! {
         Unknown = "unknown",
         /// In a finalized block.
         Final = "final",
-        /// Its nonce was consumed by another transaction that is final.
+        /// Its nonce was used by another transaction that is final, of ours or not.
         Replaced = "replaced",
+    }
+}
+
+words! {
+    /// What a node said when signed bytes were offered to it. How to go on with the nonce follows from it, and nothing else.
+    Answer {
+        /// It has them.
+        Taken = "taken",
+        /// Their nonce is used, by them or by other bytes.
+        NonceTooLow = "nonce_too_low",
+        /// It wants more for gas.
+        Underpriced = "underpriced",
+        /// The signer has too little coin for gas.
+        Unfunded = "unfunded",
+        /// No node with these rules will ever take them.
+        Rejected = "rejected",
+        /// Nothing that says anything.
+        Unknown = "unknown",
+    }
+}
+
+impl Answer {
+    /// What is then known of the attempt: a node has it, or nobody knows.
+    pub const fn state(self) -> AttemptState {
+        match self {
+            Self::Taken => AttemptState::Broadcast,
+            _ => AttemptState::Unknown,
+        }
     }
 }
 

@@ -1,23 +1,24 @@
 //! The keeper's side: intents to carry out, and every transaction that was ever signed for them.
+//!
+//! A nonce belongs to the transaction that commits signed bytes for it, and is taken under a lease with a fencing token
+//! ([`crate::leases`]). Several attempts may share a nonce; whichever a finalized block has decides for all of them.
 
 use crate::codec::{Columns, big};
 use crate::invoices::terms_of;
+use crate::leases::{self, Lease};
 use crate::{Error, PgConnection, orders, statements};
 use alloy_primitives::{Address, B256, Bytes};
-use domain::intent::{AttemptState, IntentKind};
+use domain::intent::{Answer, AttemptState, IntentKind};
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use terms::InvoiceTerms;
 use terms::abi::{Authorization, RefundOrder};
 
 statements! {
-    UPSERT_SIGNER = "INSERT INTO signers (chain_id, address, next_nonce) VALUES ($1, $2, $3)
-        ON CONFLICT (chain_id, address) DO UPDATE SET next_nonce = GREATEST(signers.next_nonce, EXCLUDED.next_nonce)
-        RETURNING next_nonce";
-    TAKE_NONCE = "UPDATE signers SET next_nonce = next_nonce + 1 WHERE chain_id = $1 AND address = $2 RETURNING next_nonce - 1 AS nonce";
-    WAITING = "SELECT n.id, n.kind, n.token AS intent_token, n.tries, t.version, t.chain_id, t.invoice_key, t.payee, t.token,
-            t.amount_units::text AS amount, t.closes_at, t.refund_to, t.refund_key, t.settler, t.flags
+    WAITING = "SELECT n.id, n.kind, n.token AS intent_token, n.tries, t.invoice_id, t.version, t.chain_id, t.invoice_key, t.payee,
+            t.token, t.amount_units::text AS amount, t.closes_at, t.refund_to, t.refund_key, t.settler, t.flags
         FROM intents n JOIN invoice_terms t USING (terms_hash)
         WHERE n.chain_id = $1 AND n.state = 'accepted' AND n.not_before <= now() AND n.kind = ANY($3)
         AND (n.kind <> 'refund_by_order' OR EXISTS (SELECT 1 FROM refund_orders o JOIN chains c ON c.chain_id = n.chain_id
@@ -31,28 +32,56 @@ statements! {
             AND state IN ('accepted', 'signed', 'broadcast', 'unknown')";
     DEFER = "UPDATE intents SET deferrals = LEAST(deferrals + 1, 1000), last_error = $2, updated_at = now(), state = 'accepted',
             not_before = now() + make_interval(secs => LEAST(60, 0.5 * power(2, LEAST(deferrals, 10)))) WHERE id = $1";
-    INSERT_ATTEMPT = "INSERT INTO attempts (chain_id, signer, nonce, raw_tx, tx_hash, gas_limit, max_fee, state)
-        VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, 'signed') RETURNING id";
+    INSERT_ATTEMPT = "INSERT INTO attempts (chain_id, signer, nonce, seq, raw_tx, tx_hash, gas_limit, max_fee, state, lease_epoch, noop)
+        VALUES ($1, $2::address20, $3,
+            (SELECT COALESCE(MAX(seq) + 1, 0) FROM attempts WHERE chain_id = $1 AND signer = $2::address20 AND nonce = $3),
+            $4, $5, $6, $7::text::numeric, 'signed', $8, $9) RETURNING id";
     LINK = "INSERT INTO attempt_intents (attempt_id, intent_id) VALUES ($1, $2)";
+    LINK_AS = "INSERT INTO attempt_intents (attempt_id, intent_id) SELECT $1, intent_id FROM attempt_intents WHERE attempt_id = $2";
     SIGN_INTENT = "UPDATE intents SET state = 'signed', updated_at = now() WHERE id = $1";
-    MARK_ATTEMPT = "UPDATE attempts SET state = $2, last_error = $3, offered_at = clock_timestamp(),
+    MARK_ATTEMPT = "UPDATE attempts SET state = $2, answer = $3, last_error = $4, offered_at = clock_timestamp(),
+            rejections = CASE WHEN $3 = 'rejected' THEN rejections + 1 ELSE 0 END,
             broadcast_at = CASE WHEN $2 = 'broadcast' THEN COALESCE(broadcast_at, clock_timestamp()) ELSE broadcast_at END
         WHERE id = $1 AND state IN ('signed', 'broadcast', 'unknown')";
     MARK_INTENTS = "UPDATE intents SET state = $2, last_error = $3, updated_at = now()
-        WHERE id IN (SELECT intent_id FROM attempt_intents WHERE attempt_id = $1) AND state IN ('signed', 'broadcast', 'unknown')";
-    OPEN = "SELECT a.id, a.nonce, a.raw_tx, a.tx_hash, a.state FROM attempts a
-        WHERE a.chain_id = $1 AND a.signer = $2 AND a.state IN ('signed', 'broadcast', 'unknown')
-        AND NOT EXISTS (SELECT 1 FROM observations o WHERE o.tx_hash = a.tx_hash)
-        AND COALESCE(a.offered_at, a.created_at) <= clock_timestamp() - make_interval(secs => $3 / 1000.0)
-        ORDER BY a.nonce, a.seq LIMIT $4";
-    ENDED = "SELECT a.id, a.tx_hash, o.success FROM attempts a JOIN observations o ON o.tx_hash = a.tx_hash
-        JOIN chains c ON c.chain_id = a.chain_id AND o.block_number <= c.final_number
+        WHERE id IN (SELECT l.intent_id FROM attempt_intents l JOIN attempts a ON a.id = l.attempt_id
+            WHERE l.attempt_id = $1 AND a.state IN ('signed', 'broadcast', 'unknown')) AND state IN ('signed', 'broadcast', 'unknown')";
+    // The newest attempt of each nonce that no mirrored block has any attempt of.
+    OPEN = "SELECT * FROM (SELECT DISTINCT ON (a.nonce) a.id, a.nonce, a.raw_tx, a.tx_hash, a.state, a.answer, a.rejections, a.noop,
+                COALESCE(a.offered_at, a.created_at) AS last_offer,
+                (extract(epoch FROM clock_timestamp() - a.created_at) * 1000)::bigint AS age_ms
+            FROM attempts a WHERE a.chain_id = $1 AND a.signer = $2 AND a.state IN ('signed', 'broadcast', 'unknown')
+            AND NOT EXISTS (SELECT 1 FROM attempts b JOIN observations o ON o.tx_hash = b.tx_hash
+                WHERE b.chain_id = a.chain_id AND b.signer = a.signer AND b.nonce = a.nonce)
+            ORDER BY a.nonce, a.seq DESC) newest
+        WHERE last_offer <= clock_timestamp() - make_interval(secs => $3 / 1000.0) ORDER BY nonce LIMIT $4";
+    ENDED = "SELECT a.id, a.nonce, a.tx_hash, a.noop, COALESCE(o.success, TRUE) AS success FROM attempts a
+        JOIN observations o ON o.tx_hash = a.tx_hash JOIN chains c ON c.chain_id = a.chain_id AND o.block_number <= c.final_number
         WHERE a.chain_id = $1 AND a.signer = $2 AND a.state IN ('signed', 'broadcast', 'unknown') ORDER BY a.id LIMIT $3";
-    END_ATTEMPT = "UPDATE attempts SET state = 'final' WHERE id = $1 AND state <> 'final'";
+    END_ATTEMPT = "UPDATE attempts SET state = 'final' WHERE id = $1 AND state IN ('signed', 'broadcast', 'unknown')
+        RETURNING chain_id, signer, nonce";
+    REPLACE = "UPDATE attempts SET state = 'replaced', last_error = $4 WHERE chain_id = $1 AND signer = $2 AND nonce = $3
+        AND state IN ('signed', 'broadcast', 'unknown')";
     // Invoices are locked before their intents and in the order of their terms, as everywhere.
-    WITHOUT_EFFECT = "SELECT n.id, n.terms_hash FROM attempt_intents l JOIN intents n ON n.id = l.intent_id
-        JOIN invoice_terms t USING (terms_hash) JOIN invoices i ON i.id = t.invoice_id
-        WHERE l.attempt_id = $1 AND n.state IN ('signed', 'broadcast', 'unknown') ORDER BY n.terms_hash FOR UPDATE OF i";
+    WITHOUT_EFFECT = "SELECT n.id, n.terms_hash, i.id AS invoice_id FROM intents n JOIN invoice_terms t USING (terms_hash)
+        JOIN invoices i ON i.id = t.invoice_id
+        WHERE n.id IN (SELECT l.intent_id FROM attempt_intents l JOIN attempts a ON a.id = l.attempt_id
+            WHERE a.chain_id = $1 AND a.signer = $2 AND a.nonce = $3)
+        AND n.state IN ('signed', 'broadcast', 'unknown') ORDER BY n.terms_hash FOR UPDATE OF i";
+    SPENT = "SELECT a.nonce, array_agg(a.tx_hash::bytea) AS hashes FROM attempts a
+        WHERE a.chain_id = $1 AND a.signer = $2 AND a.state IN ('signed', 'broadcast', 'unknown') AND a.nonce < $3
+        AND NOT EXISTS (SELECT 1 FROM attempts b JOIN observations o ON o.tx_hash = b.tx_hash
+            WHERE b.chain_id = a.chain_id AND b.signer = a.signer AND b.nonce = a.nonce)
+        GROUP BY a.nonce ORDER BY a.nonce LIMIT $4";
+    GAPS = "SELECT g.nonce FROM signers s, generate_series($3::bigint, LEAST(s.next_nonce, $3::bigint + $4::bigint) - 1) AS g (nonce)
+        WHERE s.chain_id = $1 AND s.address = $2 AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.chain_id = $1 AND a.signer = $2
+            AND a.nonce = g.nonce AND a.state <> 'replaced') ORDER BY g.nonce";
+    LOAD = "SELECT s.address, count(DISTINCT a.nonce) AS in_flight, COALESCE(bool_or(a.answer = 'unfunded'), FALSE) AS unfunded
+        FROM signers s LEFT JOIN attempts a ON a.chain_id = s.chain_id AND a.signer = s.address
+            AND a.state IN ('signed', 'broadcast', 'unknown')
+            AND NOT EXISTS (SELECT 1 FROM attempts b JOIN observations o ON o.tx_hash = b.tx_hash
+                WHERE b.chain_id = a.chain_id AND b.signer = a.signer AND b.nonce = a.nonce)
+        WHERE s.chain_id = $1 AND s.address = ANY($2) GROUP BY s.address ORDER BY unfunded, in_flight, s.address";
     BACKLOG = "SELECT count(*) FILTER (WHERE state = 'accepted') AS waiting,
             count(*) FILTER (WHERE state IN ('signed', 'broadcast', 'unknown')) AS in_flight,
             count(*) FILTER (WHERE state = 'failed') AS failed FROM intents WHERE chain_id = $1";
@@ -74,6 +103,8 @@ pub enum Payload {
 pub struct Waiting {
     /// Its id.
     pub id: B256,
+    /// The invoice it is for.
+    pub invoice_id: String,
     /// What it wants.
     pub kind: IntentKind,
     /// With which token.
@@ -87,10 +118,8 @@ pub struct Waiting {
 /// A signed transaction, about to be stored.
 #[derive(Clone, Debug)]
 pub struct NewAttempt<'a> {
-    /// Chain id.
-    pub chain: u64,
-    /// Who signed.
-    pub signer: Address,
+    /// The key that signed, and the right to use it.
+    pub lease: Lease,
     /// The nonce it uses.
     pub nonce: u64,
     /// The bytes that go on the wire.
@@ -101,11 +130,22 @@ pub struct NewAttempt<'a> {
     pub gas_limit: u64,
     /// The most it pays per unit of gas, in wei.
     pub max_fee: u128,
-    /// The intents it carries out.
-    pub intents: &'a [B256],
+    /// What it is for.
+    pub purpose: Purpose<'a>,
 }
 
-/// A signed transaction that no block of ours has yet.
+/// What a transaction is for.
+#[derive(Clone, Copy, Debug)]
+pub enum Purpose<'a> {
+    /// To carry out these intents.
+    Intents(&'a [B256]),
+    /// To carry out what another attempt (its row id) is for, under the same nonce and with higher fees.
+    Again(i64),
+    /// To use the nonce up.
+    Nothing,
+}
+
+/// The newest transaction under a nonce of which no block of ours has any.
 #[derive(Clone, Debug)]
 pub struct OpenAttempt {
     /// Row id.
@@ -118,6 +158,14 @@ pub struct OpenAttempt {
     pub tx_hash: B256,
     /// Signed, broadcast or unknown.
     pub state: AttemptState,
+    /// What a node said last.
+    pub answer: Option<Answer>,
+    /// How often in a row a node said that no node will ever take it.
+    pub rejections: u32,
+    /// Whether it does nothing but use the nonce up.
+    pub noop: bool,
+    /// How long ago it was signed.
+    pub age: Duration,
 }
 
 /// A signed transaction that is in a finalized block.
@@ -125,10 +173,45 @@ pub struct OpenAttempt {
 pub struct EndedAttempt {
     /// Row id.
     pub id: i64,
+    /// Nonce.
+    pub nonce: u64,
     /// Hash.
     pub tx_hash: B256,
-    /// Whether it did not revert.
+    /// Whether it did nothing but use the nonce up.
+    pub noop: bool,
+    /// Whether it did not revert, as far as is known.
     pub success: bool,
+}
+
+/// An intent whose transactions are over, and that shows no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WithoutEffect {
+    /// The intent.
+    pub id: B256,
+    /// Its terms.
+    pub terms_hash: B256,
+    /// The invoice.
+    pub invoice_id: String,
+}
+
+/// A nonce that the chain has behind it and of which no mirrored block has a transaction of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpentNonce {
+    /// The nonce.
+    pub nonce: u64,
+    /// Our transactions under it.
+    pub hashes: Vec<B256>,
+}
+
+/// How much a signer has on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// The signer.
+    pub signer: Address,
+    /// Nonces whose transactions no mirrored block has.
+    pub in_flight: u64,
+    /// Whether a node said that it has too little coin for one of them.
+    pub unfunded: bool,
 }
 
 /// How many intents are where.
@@ -140,18 +223,6 @@ pub struct Backlog {
     pub in_flight: u64,
     /// Given up.
     pub failed: u64,
-}
-
-/// Makes a signer known, its next nonce at least `chain_nonce`; returns its next nonce. The count in Postgres never goes
-/// back: a nonce that was given to signed bytes is never given to others.
-pub async fn put_signer(db: &mut PgConnection, chain: u64, signer: Address, chain_nonce: u64) -> Result<u64, Error> {
-    let query = sqlx::query(UPSERT_SIGNER).bind(big(chain)?).bind(signer.as_slice()).bind(big(chain_nonce)?);
-    query.fetch_one(db).await?.u64("next_nonce")
-}
-
-/// Takes the signer's next nonce. Holds the signer's row until the transaction ends, so that nonces are used in order.
-pub async fn take_nonce(db: &mut PgConnection, chain: u64, signer: Address) -> Result<u64, Error> {
-    sqlx::query(TAKE_NONCE).bind(big(chain)?).bind(signer.as_slice()).fetch_one(db).await?.u64("nonce")
 }
 
 /// Up to `limit` intents of these kinds that wait, longest due first. Nothing is locked: whoever reads them may take his
@@ -175,7 +246,8 @@ pub async fn waiting(
             IntentKind::Fund => Payload::Authorization(orders::authorization_of(db, id).await?),
             IntentKind::Settle | IntentKind::Cancel | IntentKind::Refund => Payload::None,
         };
-        waiting.push(Waiting { id, kind, token: row.address("intent_token")?, terms: terms_of(&row)?, payload });
+        let (token, terms) = (row.address("intent_token")?, terms_of(&row)?);
+        waiting.push(Waiting { id, invoice_id: row.try_get("invoice_id")?, kind, token, terms, payload });
     }
     Ok(waiting)
 }
@@ -199,35 +271,50 @@ pub async fn put_back(db: &mut PgConnection, intent: B256, error: &str, limit: u
     Ok(())
 }
 
-/// Stores a signed transaction and what it is for; returns its row id. Nothing is sent before this is committed.
+/// Stores a signed transaction and what it is for; returns its row id. Nothing is sent before this is committed. Refused
+/// with [`Error::LeaseLost`] where somebody else has the key by now.
 pub async fn sign(db: &mut PgConnection, attempt: &NewAttempt<'_>) -> Result<i64, Error> {
+    let lease = attempt.lease;
+    leases::check(db, lease).await?;
     let row = sqlx::query(INSERT_ATTEMPT)
-        .bind(big(attempt.chain)?)
-        .bind(attempt.signer.as_slice())
+        .bind(big(lease.chain)?)
+        .bind(lease.signer.as_slice())
         .bind(big(attempt.nonce)?)
         .bind(attempt.raw_tx)
         .bind(attempt.tx_hash.as_slice())
         .bind(big(attempt.gas_limit)?)
         .bind(attempt.max_fee.to_string())
+        .bind(lease.epoch)
+        .bind(matches!(attempt.purpose, Purpose::Nothing))
         .fetch_one(&mut *db)
         .await?;
     let id: i64 = row.try_get("id")?;
-    for intent in attempt.intents {
-        sqlx::query(LINK).bind(id).bind(intent.as_slice()).execute(&mut *db).await?;
-        sqlx::query(SIGN_INTENT).bind(intent.as_slice()).execute(&mut *db).await?;
+    match attempt.purpose {
+        Purpose::Intents(intents) => {
+            for intent in intents {
+                sqlx::query(LINK).bind(id).bind(intent.as_slice()).execute(&mut *db).await?;
+                sqlx::query(SIGN_INTENT).bind(intent.as_slice()).execute(&mut *db).await?;
+            }
+        }
+        Purpose::Again(other) => {
+            sqlx::query(LINK_AS).bind(id).bind(other).execute(&mut *db).await?;
+        }
+        Purpose::Nothing => {}
     }
     Ok(id)
 }
 
-/// Notes what a node said to an attempt: `Broadcast` or `Unknown`, with its words if it had any.
-pub async fn mark(db: &mut PgConnection, attempt: i64, state: AttemptState, words: Option<&str>) -> Result<(), Error> {
-    for statement in [MARK_ATTEMPT, MARK_INTENTS] {
-        sqlx::query(statement).bind(attempt).bind(state.as_str()).bind(words).execute(&mut *db).await?;
-    }
+/// Notes what a node said to an attempt, with its words if it had any.
+pub async fn mark(db: &mut PgConnection, attempt: i64, answer: Answer, words: Option<&str>) -> Result<(), Error> {
+    let state = answer.state().as_str();
+    let query = sqlx::query(MARK_ATTEMPT).bind(attempt).bind(state).bind(answer.as_str()).bind(words);
+    query.execute(&mut *db).await?;
+    sqlx::query(MARK_INTENTS).bind(attempt).bind(state).bind(words).execute(db).await?;
     Ok(())
 }
 
-/// The signer's transactions that no mirrored block has and that were not offered to a node for `quiet`, by nonce.
+/// For each of the signer's nonces of which no mirrored block has a transaction, the newest transaction under it, if it was
+/// not offered to a node for `quiet`; by nonce.
 pub async fn open(
     db: &mut PgConnection,
     chain: u64,
@@ -238,13 +325,18 @@ pub async fn open(
     let query = sqlx::query(OPEN).bind(big(chain)?).bind(signer.as_slice());
     let millis = i32::try_from(quiet.as_millis()).unwrap_or(i32::MAX);
     let rows = query.bind(millis).bind(i64::from(limit)).fetch_all(db).await?;
-    let open = |row: &sqlx::postgres::PgRow| {
+    let open = |row: &PgRow| {
+        let answer: Option<&str> = row.try_get("answer")?;
         Ok(OpenAttempt {
             id: row.try_get("id")?,
             nonce: row.u64("nonce")?,
             raw_tx: row.try_get("raw_tx")?,
             tx_hash: row.hash("tx_hash")?,
             state: row.word("state")?,
+            answer: answer.map(|_| row.word("answer")).transpose()?,
+            rejections: u32::try_from(row.try_get::<i32, _>("rejections")?).unwrap_or(0),
+            noop: row.try_get("noop")?,
+            age: Duration::from_millis(row.try_get::<i64, _>("age_ms")?.try_into().unwrap_or(0)),
         })
     };
     rows.iter().map(open).collect()
@@ -254,20 +346,112 @@ pub async fn open(
 pub async fn ended(db: &mut PgConnection, chain: u64, signer: Address, limit: u32) -> Result<Vec<EndedAttempt>, Error> {
     let query = sqlx::query(ENDED).bind(big(chain)?).bind(signer.as_slice()).bind(i64::from(limit));
     let rows = query.fetch_all(db).await?;
-    let ended = |row: &sqlx::postgres::PgRow| {
-        Ok(EndedAttempt { id: row.try_get("id")?, tx_hash: row.hash("tx_hash")?, success: row.try_get("success")? })
+    let ended = |row: &PgRow| {
+        Ok(EndedAttempt {
+            id: row.try_get("id")?,
+            nonce: row.u64("nonce")?,
+            tx_hash: row.hash("tx_hash")?,
+            noop: row.try_get("noop")?,
+            success: row.try_get("success")?,
+        })
     };
     rows.iter().map(ended).collect()
 }
 
-/// Closes a transaction that is final; returns the intents in it that are still without their effect, with their terms.
-/// Only whoever closes it gets them: by the time a second one looks they may be on their way again.
-pub async fn end(db: &mut PgConnection, attempt: i64) -> Result<Vec<(B256, B256)>, Error> {
-    if sqlx::query(END_ATTEMPT).bind(attempt).execute(&mut *db).await?.rows_affected() == 0 {
+/// Closes a transaction that is final, and with it all others under its nonce; returns the intents of that nonce that are
+/// still without their effect. Only whoever closes it gets them: by the time a second one looks they may be on their way
+/// again.
+pub async fn end(db: &mut PgConnection, attempt: i64) -> Result<Vec<WithoutEffect>, Error> {
+    let Some(row) = sqlx::query(END_ATTEMPT).bind(attempt).fetch_optional(&mut *db).await? else {
         return Ok(Vec::new());
+    };
+    let (chain, signer, nonce) = (row.u64("chain_id")?, row.address("signer")?, row.u64("nonce")?);
+    replace(db, chain, signer, nonce, "another transaction under this nonce is final").await?;
+    without_effect(db, chain, signer, nonce).await
+}
+
+/// Closes every transaction under a nonce that is proven to be used by one that is none of ours; returns the intents of that
+/// nonce. For whoever has the proof: a finalized count above the nonce, and no receipt for any of them.
+pub async fn give_up_nonce(
+    db: &mut PgConnection,
+    chain: u64,
+    signer: Address,
+    nonce: u64,
+    words: &str,
+) -> Result<Vec<WithoutEffect>, Error> {
+    match replace(db, chain, signer, nonce, words).await? {
+        0 => Ok(Vec::new()),
+        _ => without_effect(db, chain, signer, nonce).await,
     }
-    let rows = sqlx::query(WITHOUT_EFFECT).bind(attempt).fetch_all(db).await?;
-    rows.iter().map(|row| Ok((row.hash("id")?, row.hash("terms_hash")?))).collect()
+}
+
+async fn replace(db: &mut PgConnection, chain: u64, signer: Address, nonce: u64, words: &str) -> Result<u64, Error> {
+    let query = sqlx::query(REPLACE).bind(big(chain)?).bind(signer.as_slice()).bind(big(nonce)?).bind(words);
+    Ok(query.execute(db).await?.rows_affected())
+}
+
+async fn without_effect(
+    db: &mut PgConnection,
+    chain: u64,
+    signer: Address,
+    nonce: u64,
+) -> Result<Vec<WithoutEffect>, Error> {
+    let query = sqlx::query(WITHOUT_EFFECT).bind(big(chain)?).bind(signer.as_slice()).bind(big(nonce)?);
+    let rows = query.fetch_all(db).await?;
+    let intent = |row: &PgRow| {
+        Ok(WithoutEffect {
+            id: row.hash("id")?,
+            terms_hash: row.hash("terms_hash")?,
+            invoice_id: row.try_get("invoice_id")?,
+        })
+    };
+    rows.iter().map(intent).collect()
+}
+
+/// The signer's nonces below `count` that are not closed and of which no mirrored block has a transaction.
+pub async fn spent(
+    db: &mut PgConnection,
+    chain: u64,
+    signer: Address,
+    count: u64,
+    limit: u32,
+) -> Result<Vec<SpentNonce>, Error> {
+    let query = sqlx::query(SPENT).bind(big(chain)?).bind(signer.as_slice()).bind(big(count)?).bind(i64::from(limit));
+    let rows = query.fetch_all(db).await?;
+    let spent = |row: &PgRow| {
+        let hashes: Vec<Vec<u8>> = row.try_get("hashes")?;
+        let hashes = hashes.iter().map(|hash| B256::try_from(hash.as_slice()));
+        let hashes = hashes.collect::<Result<_, _>>().map_err(|_| crate::codec::corrupt("hashes"))?;
+        Ok(SpentNonce { nonce: row.u64("nonce")?, hashes })
+    };
+    rows.iter().map(spent).collect()
+}
+
+/// The signer's nonces from `count` on, at most `limit` of them looked at, that were given out and have no transaction that
+/// could use them.
+pub async fn gaps(
+    db: &mut PgConnection,
+    chain: u64,
+    signer: Address,
+    count: u64,
+    limit: u32,
+) -> Result<Vec<u64>, Error> {
+    let query = sqlx::query(GAPS).bind(big(chain)?).bind(signer.as_slice()).bind(big(count)?).bind(i64::from(limit));
+    query.fetch_all(db).await?.iter().map(|row| row.u64("nonce")).collect()
+}
+
+/// How much these signers have on their way: the one to use next first.
+pub async fn load(db: &mut PgConnection, chain: u64, signers: &[Address]) -> Result<Vec<Load>, Error> {
+    let signers: Vec<&[u8]> = signers.iter().map(|signer| signer.as_slice()).collect();
+    let rows = sqlx::query(LOAD).bind(big(chain)?).bind(signers).fetch_all(db).await?;
+    let load = |row: &PgRow| {
+        Ok(Load {
+            signer: row.address("address")?,
+            in_flight: row.u64("in_flight")?,
+            unfunded: row.try_get("unfunded")?,
+        })
+    };
+    rows.iter().map(load).collect()
 }
 
 /// How many intents are where, on one chain.

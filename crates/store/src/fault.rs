@@ -6,10 +6,20 @@
 /// Where the process may be killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
+    /// The bytes are signed, nothing is committed.
+    BeforeCommit,
     /// The signed bytes are committed; the node has not heard of them.
     AfterCommitBeforeBroadcast,
     /// The node has them; nobody has noted it.
     AfterBroadcastBeforeRecord,
+    /// It is noted that the node has them.
+    AfterRecord,
+    /// A transaction with higher fees is committed under a nonce that had one; the node has not heard of it.
+    AfterReplacementBeforeBroadcast,
+    /// A transaction is in a finalized block; that it is closed is not committed.
+    BeforeCloseCommit,
+    /// It is committed that a transaction is closed.
+    AfterClose,
 }
 
 /// A bug that a test may seed.
@@ -17,6 +27,10 @@ pub enum Point {
 pub enum Bug {
     /// Send first, commit afterwards: what every relayer does that loses track of what it sent.
     SendBeforeCommit,
+    /// Take any answer but "taken" for a failure, and try again under a new nonce.
+    UnknownIsFailed,
+    /// Ask the machine's clock instead of the chain's.
+    WallClock,
 }
 
 /// The environment variable that names the [`Point`] to die at.

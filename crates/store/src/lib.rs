@@ -12,6 +12,7 @@ mod codec;
 pub mod fault;
 pub mod invoices;
 pub mod keys;
+pub mod leases;
 pub mod orders;
 pub mod projection;
 pub mod tenants;
@@ -52,6 +53,9 @@ pub enum Error {
     /// The limit of what may be asked for about one invoice.
     #[error("about this invoice {} things were asked for already, which is the most", orders::MAX_ASKED)]
     TooManyAsked,
+    /// Somebody else may use this signer by now; nothing was signed.
+    #[error("another process has the lease of signer {0} by now")]
+    LeaseLost(alloy_primitives::Address),
     /// Somebody else has moved the chain's tip meanwhile.
     #[error("another indexer has moved the tip of chain {0}")]
     TipMoved(u64),
@@ -154,6 +158,7 @@ pub fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         chain::STATEMENTS,
         invoices::STATEMENTS,
         keys::STATEMENTS,
+        leases::STATEMENTS,
         orders::STATEMENTS,
         projection::STATEMENTS,
         tenants::STATEMENTS,

@@ -3,6 +3,7 @@
 //! Called in the same transaction as whatever changed the facts: a block, a re-org, a request, a moment in time.
 
 use crate::codec::{Columns, big, corrupt, time};
+use crate::fault::{self, Bug};
 use crate::{Error, INTENTS_CHANNEL, PgConnection, keys, statements};
 use alloy_primitives::{B256, U256};
 use domain::intent::IntentState;
@@ -215,10 +216,18 @@ async fn facts(db: &mut PgConnection, terms_hash: B256, row: &PgRow) -> Result<(
         events,
         intents,
         heights,
-        now: row.u64("tip_timestamp")?,
-        final_now: row.u64("final_timestamp")?,
+        now: chain_time(row, "tip_timestamp")?,
+        final_now: chain_time(row, "final_timestamp")?,
     };
     Ok((facts, hashes))
+}
+
+/// The time of a block. Never the machine's own.
+fn chain_time(row: &PgRow, column: &str) -> Result<u64, Error> {
+    if fault::seeded(Bug::WallClock) {
+        return Ok(u64::try_from(::time::OffsetDateTime::now_utc().unix_timestamp()).unwrap_or(0));
+    }
+    row.u64(column)
 }
 
 /// Whether the intents were still as the facts had them; if not, the facts have to be looked at again.

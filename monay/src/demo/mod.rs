@@ -114,6 +114,7 @@ impl Network {
     fn options(&self, progress: Progress) -> Options {
         Options {
             mining: Mining::Interval(Duration::from_secs(self.block_time)),
+            anvil: Vec::new(),
             chain_id: self.chain_id,
             rpc_url: self.rpc_url.clone(),
             escrow: self.escrow,

@@ -4,6 +4,7 @@
 
 mod crash;
 mod demo;
+mod faults;
 mod indexer;
 mod keeper;
 mod keys;

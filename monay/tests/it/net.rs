@@ -54,6 +54,18 @@ pub(crate) struct Wish {
     pub(crate) manual: bool,
 }
 
+/// A keeper that offers everything again at once and raises no fees.
+pub(crate) fn patient(duty: Duty) -> keeper::Config {
+    keeper::Config {
+        duty,
+        poll: Duration::from_millis(20),
+        resend_after: Duration::ZERO,
+        raise_after: Duration::from_secs(3_600),
+        max_fee: 100_000_000_000,
+        lease: Duration::from_secs(3_600),
+    }
+}
+
 impl Net {
     /// Networks only; nothing is mined unless told to.
     pub(crate) async fn start() -> Self {
@@ -61,16 +73,23 @@ impl Net {
     }
 
     pub(crate) async fn with(mining: Mining) -> Self {
+        Self::of(Options { mining, ..Options::default() }).await
+    }
+
+    pub(crate) async fn of(options: Options) -> Self {
+        let mining = options.mining;
         let program = Some(env!("CARGO_BIN_EXE_monay").into());
         let database_url = std::env::var("DATABASE_URL").ok();
-        let stack = Stack::start(Options { mining, program, database_url, ..Options::default() }).await.unwrap();
+        let stack = Stack::start(Options { program, database_url, ..options }).await.unwrap();
         let chain = stack.chain().unwrap();
         let with_duty = async |duty: Duty, who: usize| {
             let signer = PrivateKeySigner::from_bytes(&Cast::key(who)).unwrap();
             let evm = Evm::connect(&chain.rpc_url, chain.id, Some(signer)).await.unwrap();
-            let config = keeper::Config { duty, poll: Duration::from_millis(20), resend_after: Duration::ZERO };
-            let keeper = Keeper { config, store: stack.store.clone(), chain: evm };
-            keeper.put_signer().await.unwrap();
+            let keeper = Keeper::new(patient(duty), stack.store.clone(), evm);
+            // Where blocks come by themselves the services run as processes, and use the same keys.
+            if mining == Mining::Manual {
+                keeper.lease().await.unwrap();
+            }
             keeper
         };
         let keeper = with_duty(Duty::Settle, Cast::KEEPER).await;
@@ -268,7 +287,7 @@ impl Net {
     }
 
     /// Every transaction of an account that the node has, in blocks and in its pool.
-    async fn on_the_wire(&self, from: Address) -> Vec<B256> {
+    pub(crate) async fn on_the_wire(&self, from: Address) -> Vec<B256> {
         let mut all = Vec::new();
         let pool = self.node().rpc("txpool_content", serde_json::json!([])).await.unwrap();
         for kind in ["pending", "queued"] {
