@@ -10,6 +10,7 @@ use domain::tier::Tier;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use store::Store;
 use test_chain::{Anvil, AnvilOptions, DEV_ACCOUNTS, Mining, Node, Postgres, PostgresOptions, Progress};
@@ -24,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Options {
     /// When Anvil makes blocks.
     pub mining: Mining,
+    /// Blocks between Anvil's `latest`, `safe` and `finalized`.
+    pub epoch: u64,
     /// More arguments for Anvil.
     pub anvil: Vec<String>,
     /// The chain id.
@@ -50,6 +53,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             mining: Mining::Interval(Duration::from_secs(1)),
+            epoch: 1,
             anvil: Vec::new(),
             chain_id: 8453,
             rpc_url: None,
@@ -119,20 +123,14 @@ pub struct Stack {
     pub api_key: String,
     /// An API key of [`OTHER_TENANT`].
     pub other_api_key: String,
-    services: HashMap<Service, Running>,
+    services: Mutex<HashMap<Service, Child>>,
+    /// Where the API listens, once it has: it comes back there.
+    api_url: OnceLock<String>,
     directory: Directory,
     program: PathBuf,
     postgres: Postgres,
     // Last: whatever still talks to it is gone before it.
     _anvil: Option<Anvil>,
-}
-
-/// A service as a child process.
-#[derive(Debug)]
-struct Running {
-    child: Child,
-    /// What it printed after [`READY`]: the API's address.
-    says: String,
 }
 
 /// A private directory that goes with its owner.
@@ -179,7 +177,8 @@ impl Stack {
             config,
             api_key,
             other_api_key,
-            services: HashMap::new(),
+            services: Mutex::default(),
+            api_url: OnceLock::new(),
             directory,
             program,
             postgres,
@@ -188,14 +187,17 @@ impl Stack {
     }
 
     /// Starts a service and waits until it says that it is ready. `environment` is for tests that want it to fail.
-    pub async fn run(&mut self, service: Service, environment: &[(&str, &str)]) -> Result<(), Error> {
+    pub async fn run(&self, service: Service, environment: &[(&str, &str)]) -> Result<(), Error> {
         let log = self.log_file(service);
         let file = std::fs::File::options().create(true).append(true).open(&log).map_err(Error::file(&log))?;
         let failed = |why: String| Error::Service { service: service.name(), why };
+        let listen =
+            self.api_url.get().filter(|_| service == Service::Api).map(|url| url.trim_start_matches("http://"));
         let mut child = Command::new(&self.program)
             .arg("--config")
             .arg(self.config_file())
             .args([service.name(), "--with-parent"])
+            .envs(listen.map(|address| ("MONAY__API__LISTEN", address)))
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -207,8 +209,10 @@ impl Stack {
         let mut lines = BufReader::new(stdout).lines();
         match tokio::time::timeout(PATIENCE, lines.next_line()).await {
             Ok(Ok(Some(line))) if line.starts_with(READY) => {
-                let says = line.strip_prefix(READY).unwrap_or_default().trim().to_owned();
-                self.services.insert(service, Running { child, says });
+                if service == Service::Api {
+                    self.api_url.get_or_init(|| line.strip_prefix(READY).unwrap_or_default().trim().to_owned());
+                }
+                self.services().insert(service, child);
                 Ok(())
             }
             _ => {
@@ -220,33 +224,34 @@ impl Stack {
     }
 
     /// Starts all services.
-    pub async fn run_all(&mut self) -> Result<(), Error> {
+    pub async fn run_all(&self) -> Result<(), Error> {
         for service in Service::ALL {
             self.run(service, &[]).await?;
         }
         Ok(())
     }
 
-    /// Kills a service with SIGKILL.
-    pub async fn kill(&mut self, service: Service) {
-        if let Some(mut running) = self.services.remove(&service) {
-            let _ = running.child.kill().await;
+    /// Kills a service with SIGKILL, and waits until it is gone.
+    pub async fn kill(&self, service: Service) {
+        let child = self.services().remove(&service);
+        if let Some(mut child) = child {
+            let _ = child.kill().await;
         }
     }
 
     /// The process id of a service that runs.
     pub fn pid(&self, service: Service) -> Option<u32> {
-        self.services.get(&service)?.child.id()
+        self.services().get(&service)?.id()
     }
 
     /// Waits until a service has ended by itself, at most `patience`; how it ended. Looks and does not `wait`, because
     /// that closes the child's standard input first, which tells it to stop.
-    pub async fn ended(&mut self, service: Service, patience: Duration) -> Option<ExitStatus> {
+    pub async fn ended(&self, service: Service, patience: Duration) -> Option<ExitStatus> {
         let since = Instant::now();
         loop {
-            let status = self.services.get_mut(&service)?.child.try_wait().ok()?;
+            let status = self.services().get_mut(&service)?.try_wait().ok()?;
             if status.is_some() {
-                self.services.remove(&service);
+                self.services().remove(&service);
                 return status;
             }
             if since.elapsed() > patience {
@@ -256,9 +261,14 @@ impl Stack {
         }
     }
 
+    /// A panic while it is locked leaves nothing half done.
+    fn services(&self) -> MutexGuard<'_, HashMap<Service, Child>> {
+        self.services.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Where the API listens.
     pub fn api_url(&self) -> &str {
-        self.services.get(&Service::Api).map_or("", |running| running.says.as_str())
+        self.api_url.get().map_or("", String::as_str)
     }
 
     /// The configuration file that the services were started with.
@@ -282,13 +292,14 @@ impl Stack {
     }
 
     /// Stops everything, in order: services first, then what they stand on.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
         for service in Service::ALL.into_iter().rev() {
-            if let Some(mut running) = self.services.remove(&service) {
+            let child = self.services().remove(&service);
+            if let Some(mut child) = child {
                 // The service stops when its standard input ends.
-                drop(running.child.stdin.take());
-                if tokio::time::timeout(Duration::from_secs(5), running.child.wait()).await.is_err() {
-                    let _ = running.child.kill().await;
+                drop(child.stdin.take());
+                if tokio::time::timeout(Duration::from_secs(5), child.wait()).await.is_err() {
+                    let _ = child.kill().await;
                 }
             }
         }
@@ -330,6 +341,7 @@ async fn network(options: &Options) -> Result<(Option<Anvil>, Node), Error> {
             let settings = AnvilOptions {
                 chain_id: options.chain_id,
                 mining: options.mining,
+                epoch: options.epoch,
                 arguments: options.anvil.clone(),
                 progress: options.progress.clone(),
                 ..AnvilOptions::default()
@@ -364,7 +376,7 @@ async fn contracts(options: &Options, node: &Node) -> Result<Addresses, Error> {
         None => test_chain::contracts::deploy_gate(node, &owner, escrow, keys).await?,
     };
     // Finality first: the mirror begins at a block that cannot be taken back, and the contracts are in it.
-    node.mine(3).await?;
+    node.mine(2 * options.epoch + 1).await?;
     Ok(Addresses { escrow, gate, token: options.token.unwrap_or(deployed.token) })
 }
 

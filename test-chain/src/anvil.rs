@@ -38,6 +38,8 @@ pub struct AnvilOptions {
     pub port: Option<u16>,
     /// Gas per block.
     pub gas_limit: u64,
+    /// How many blocks `safe` is behind `latest`, and `finalized` behind `safe`.
+    pub epoch: u64,
     /// More arguments for `anvil`.
     pub arguments: Vec<String>,
     /// Who is told what is being done.
@@ -51,6 +53,7 @@ impl Default for AnvilOptions {
             mining: Mining::Interval(Duration::from_secs(1)),
             port: None,
             gas_limit: 1_000_000_000,
+            epoch: 1,
             arguments: Vec::new(),
             progress: Progress::default(),
         }
@@ -123,7 +126,8 @@ fn launch(options: &AnvilOptions) -> Result<(Guarded, u16), Error> {
     let mut server = Guarded::new(&std::env::temp_dir(), "monay-anvil")?;
     let mut command = Command::new(program);
     command
-        .args(["--host", "127.0.0.1", "--slots-in-an-epoch", "1"])
+        .args(["--host", "127.0.0.1"])
+        .args(["--slots-in-an-epoch", &options.epoch.to_string()])
         .args(["--port", &options.port.unwrap_or(0).to_string()])
         .args(["--chain-id", &options.chain_id.to_string()])
         .args(["--gas-limit", &options.gas_limit.to_string()])

@@ -10,6 +10,7 @@ mod late;
 mod overpaid;
 mod report;
 mod scene;
+mod trouble;
 mod wrong_token;
 
 use crate::Error;
@@ -18,8 +19,10 @@ use crate::stack::{Cast, Options, Stack, TENANT};
 use alloy_primitives::{Address, B256};
 use report::{Report, StoryReport};
 use scene::Scene;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use test_chain::{Mining, Progress};
+use trouble::Trouble;
 
 /// The stories, in the order they are played. [`HELP`] says what they show.
 const STORIES: &[&str] = &[
@@ -54,6 +57,8 @@ Examples:
   monay demo --story base-exact       play one
   monay demo --serve                  play, then leave everything running and print URLs and test keys
   monay demo --json | jq .stories     what was read back from the chain and from Postgres, as JSON
+  monay demo --reorgs 10              the same stories, while the last 10 blocks are replaced again and again
+  monay demo --kills                  the same stories, while every service is killed again and again
 
 DATABASE_URL, if set, is a Postgres to make a fresh database in; else one is started.";
 
@@ -70,8 +75,25 @@ pub struct Args {
     /// Print one JSON object on standard output; the story goes to standard error.
     #[arg(long)]
     json: bool,
+    /// Play through re-orgs of so many blocks, three in each story, in which our own transactions are lost. Blocks come four a
+    /// second then.
+    #[arg(long, value_name = "BLOCKS", conflicts_with_all = ["kills", "rpc_url"], value_parser = clap::value_parser!(u64).range(1..=64))]
+    reorgs: Option<u64>,
+    /// Play through kills: each service is killed with SIGKILL and started again, twice in each story.
+    #[arg(long)]
+    kills: bool,
     #[command(flatten)]
     network: Network,
+}
+
+impl Args {
+    fn trouble(&self) -> Trouble {
+        match (self.reorgs, self.kills) {
+            (Some(depth), _) => Trouble::Reorgs(depth),
+            (None, true) => Trouble::Kills,
+            (None, false) => Trouble::None,
+        }
+    }
 }
 
 /// What to start.
@@ -114,6 +136,7 @@ impl Network {
     fn options(&self, progress: Progress) -> Options {
         Options {
             mining: Mining::Interval(Duration::from_secs(self.block_time)),
+            epoch: 1,
             anvil: Vec::new(),
             chain_id: self.chain_id,
             rpc_url: self.rpc_url.clone(),
@@ -142,7 +165,8 @@ pub async fn run(args: Args) -> Result<(), Error> {
 
 async fn play(args: &Args, voice: Voice) -> Result<bool, Error> {
     let began = Instant::now();
-    let mut stack = start(&args.network, voice).await?;
+    let trouble = args.trouble();
+    let stack = start(&args.network, trouble, voice).await?;
     stack.run_all().await?;
     voice.say(&format!("  everything runs after {:.1} s\n", seconds(began.elapsed())));
     let mut stories = Vec::new();
@@ -150,15 +174,16 @@ async fn play(args: &Args, voice: Voice) -> Result<bool, Error> {
     for (at, story) in chosen.enumerate() {
         voice.say(&format!("━━ {story} ━━ {}\n", title(story)));
         let scene = Scene::new(&stack, voice, at == 0)?;
-        let told = match *story {
-            "base-exact" => exact::play(scene).await,
-            "base-expired" => expired::play(scene).await,
-            "base-gasless" => gasless::play(scene).await,
-            "base-overpaid" => overpaid::play(scene).await,
-            "base-late" => late::play(scene).await,
-            "base-wrong-token" => wrong_token::play(scene).await,
-            "base-batch" => batch::play(scene).await,
-            _ => direct::play(scene).await,
+        let done = AtomicBool::new(false);
+        let told = async {
+            let told = tell(story, scene).await;
+            done.store(true, Ordering::Relaxed);
+            told
+        };
+        let (told, suffered) = tokio::join!(told, trouble.make(&stack, &done));
+        let told = match (told, suffered) {
+            (Ok(report), Ok(suffered)) => Ok(StoryReport { suffered, ..report }),
+            (Err(error), _) | (_, Err(error)) => Err(error),
         };
         stories.push(match told {
             Ok(report) => report,
@@ -191,11 +216,24 @@ async fn play(args: &Args, voice: Voice) -> Result<bool, Error> {
     Ok(report.ok)
 }
 
+async fn tell(story: &str, scene: Scene<'_>) -> Result<StoryReport, Error> {
+    match story {
+        "base-exact" => exact::play(scene).await,
+        "base-expired" => expired::play(scene).await,
+        "base-gasless" => gasless::play(scene).await,
+        "base-overpaid" => overpaid::play(scene).await,
+        "base-late" => late::play(scene).await,
+        "base-wrong-token" => wrong_token::play(scene).await,
+        "base-batch" => batch::play(scene).await,
+        _ => direct::play(scene).await,
+    }
+}
+
 /// Starts the networks, and the services if asked to, and leaves them running until Ctrl-C.
 pub async fn devnet(args: DevnetArgs) -> Result<(), Error> {
     let voice = Voice { quiet_stdout: false };
     interruptible(async {
-        let mut stack = start(&args.network, voice).await?;
+        let stack = start(&args.network, Trouble::None, voice).await?;
         if args.services {
             stack.run_all().await?;
         }
@@ -206,10 +244,18 @@ pub async fn devnet(args: DevnetArgs) -> Result<(), Error> {
     .await
 }
 
-async fn start(network: &Network, voice: Voice) -> Result<Stack, Error> {
+async fn start(network: &Network, trouble: Trouble, voice: Voice) -> Result<Stack, Error> {
     voice.say("Starting a whole installation on this machine");
     let progress = Progress::new(move |sentence| voice.say(&format!("  · {sentence}")));
-    let stack = Stack::start(network.options(progress)).await?;
+    let options = network.options(progress);
+    let options = match trouble {
+        // Finality beyond the deepest re-org, and blocks quick enough that it comes in time.
+        Trouble::Reorgs(depth) => {
+            Options { mining: Mining::Interval(Duration::from_millis(250)), epoch: depth / 2 + 2, ..options }
+        }
+        Trouble::None | Trouble::Kills => options,
+    };
+    let stack = Stack::start(options).await?;
     voice.say(&format!("  · {} holds what we know; the chain is {}", stack.postgres_source(), stack.node.rpc_url()));
     Ok(stack)
 }

@@ -18,9 +18,8 @@ pub(super) async fn play(mut scene: Scene<'_>) -> Result<StoryReport, Error> {
     let issued = scene.create(&bill).await?;
     scene.pay(&issued, issued.terms.amount + EXCESS).await?;
     let view = scene.until(&issued, "paid", |view| view.wallet.status == WalletStatus::Destroying).await?;
-    scene.check("UtilityCo Electric has exactly 150 USDC more, not 195", {
-        scene.payee_received(&issued).await? == U256::from(issued.terms.amount)
-    });
+    let exactly = async |scene: &Scene<'_>| Ok(scene.payee_received(&issued).await? == U256::from(issued.terms.amount));
+    scene.check_soon("UtilityCo Electric has exactly 150 USDC more, not 195", exactly).await?;
     let waits = view.status == InvoiceStatus::Overpaid && view.wallet.balance == EXCESS.to_string();
     scene.check(&format!("{} USDC wait at the address for Jane's word", Units(EXCESS)), waits);
 

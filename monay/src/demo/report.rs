@@ -1,5 +1,6 @@
 //! What `--json` prints, and the table at the end. Every value was read back from the chain or from Postgres.
 
+use super::trouble::Suffered;
 use crate::Error;
 use crate::stack::Stack;
 use domain::money::Units;
@@ -33,6 +34,7 @@ pub(super) struct StoryReport {
     pub(super) rows: BTreeMap<&'static str, i64>,
     pub(super) durations_ms: Durations,
     pub(super) checks: Vec<Check>,
+    pub(super) suffered: Suffered,
 }
 
 #[derive(Debug, Serialize)]
@@ -92,6 +94,7 @@ impl StoryReport {
             rows: BTreeMap::new(),
             durations_ms: BTreeMap::new(),
             checks: vec![],
+            suffered: Suffered::default(),
         }
     }
 }
@@ -134,7 +137,7 @@ impl Report {
             let millis = story.durations_ms.get("story").copied().unwrap_or(0);
             let _ = writeln!(
                 table,
-                "{:<16} {:<16} {:>10}  {:<10} {:<10} {:>10} {:>10} {:>3}.{} s {}",
+                "{:<16} {:<16} {:>10}  {:<10} {:<10} {:>10} {:>10} {:>3}.{} s {} {}",
                 story.name,
                 invoice.map_or("", |invoice| &invoice.number),
                 units(invoice.map(|invoice| &invoice.amount)),
@@ -145,6 +148,7 @@ impl Report {
                 millis / 1000,
                 millis % 1000 / 100,
                 if story.ok { "✓" } else { "✗" },
+                story.suffered.words(),
             );
         }
         let _ = writeln!(table, "{line}");

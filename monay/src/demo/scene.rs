@@ -2,6 +2,7 @@
 
 use super::customer::Customer;
 use super::report::{Chain, Check, Durations, Invoice, StoryReport, Transaction, Wallet};
+use super::trouble::Suffered;
 use super::{Voice, seconds};
 use crate::Error;
 use crate::stack::{Cast, Stack, TENANT};
@@ -110,8 +111,7 @@ impl<'a> Scene<'a> {
         let payee = Cast::address(Cast::ENTERPRISE);
         let payee_before = self.balance(payee).await?;
         let asked = Instant::now();
-        let answer = self.http.post(url).bearer_auth(&self.stack.api_key).json(request).send().await;
-        let answer = json_of(answer).await?;
+        let answer = self.ask(self.http.post(url).bearer_auth(&self.stack.api_key).json(request)).await?;
         let took = self.took("create", asked);
         let wallet = &answer["wallet"];
         self.say(&format!("and has its answer after {took}:"));
@@ -151,7 +151,7 @@ impl<'a> Scene<'a> {
         let mut request = self.electricity_bill();
         request["tenant_id"] = tenant.into();
         let url = format!("{}/api/invoices/create", self.stack.api_url());
-        let answer = json_of(self.http.post(url).bearer_auth(key).json(&request).send().await).await?;
+        let answer = self.ask(self.http.post(url).bearer_auth(key).json(&request)).await?;
         let wrong = || Error::Story(format!("the API's answer is not whole: {answer}"));
         let terms: InvoiceTerms = serde_json::from_value(answer["terms"][0]["terms"].clone()).map_err(|_| wrong())?;
         let address =
@@ -165,13 +165,48 @@ impl<'a> Scene<'a> {
     pub(super) async fn post(&self, path: &str, body: &Value, with_key: bool) -> Result<Value, Error> {
         let request = self.http.post(format!("{}{path}", self.stack.api_url())).json(body);
         let request = if with_key { request.bearer_auth(&self.stack.api_key) } else { request };
-        let answer = json_of(request.send().await).await?;
+        let answer = self.ask(request).await?;
         self.say(&format!(
             "    POST {} → {}",
             path.split('/').next_back().unwrap_or(path),
             answer["state"].as_str().unwrap_or("ok")
         ));
         Ok(answer)
+    }
+
+    /// Asks the API, and again where it does not answer, as any client does: with one `Idempotency-Key` for all tries, so that
+    /// nothing is done twice.
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Value, Error> {
+        let failed = |error: reqwest::Error| Error::Story(format!("the API did not answer: {error}"));
+        let request = request.header("Idempotency-Key", self.fresh_key()?.to_string()).build().map_err(failed)?;
+        let since = Instant::now();
+        loop {
+            let again = request.try_clone().ok_or_else(|| Error::Story("a request cannot be repeated".to_owned()))?;
+            match json_of(self.http.execute(again).await).await {
+                Err(Refused::NoAnswer(_)) if since.elapsed() < PATIENCE => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(Refused::NoAnswer(error)) => return Err(failed(error)),
+                Err(Refused::Said(words)) => return Err(Error::Story(words)),
+                Ok(answer) => return Ok(answer),
+            }
+        }
+    }
+
+    /// Something that is so in the end, and stays so: a re-org may have taken it back for a moment.
+    pub(super) async fn check_soon(
+        &mut self,
+        what: &str,
+        is_so: impl AsyncFn(&Self) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        let since = Instant::now();
+        let mut ok = is_so(self).await?;
+        while !ok && since.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            ok = is_so(self).await?;
+        }
+        self.check(what, ok);
+        Ok(())
     }
 
     /// A key that nobody has ever used.
@@ -328,7 +363,7 @@ impl<'a> Scene<'a> {
     /// The invoice, from the API.
     pub(super) async fn get(&self, id: &str) -> Result<Value, Error> {
         let url = format!("{}/api/invoices/{id}", self.stack.api_url());
-        json_of(self.http.get(url).bearer_auth(&self.stack.api_key).send().await).await
+        self.ask(self.http.get(url).bearer_auth(&self.stack.api_key)).await
     }
 
     pub(super) async fn balance(&self, account: Address) -> Result<U256, Error> {
@@ -444,6 +479,7 @@ impl<'a> Scene<'a> {
             rows,
             durations_ms: self.durations,
             checks: self.checks,
+            suffered: Suffered::default(),
         })
     }
 }
@@ -468,12 +504,19 @@ fn signer(who: usize) -> Result<PrivateKeySigner, Error> {
     PrivateKeySigner::from_bytes(&Cast::key(who)).map_err(|error| Error::Story(error.to_string()))
 }
 
-async fn json_of(answer: Result<reqwest::Response, reqwest::Error>) -> Result<Value, Error> {
-    let failed = |error: reqwest::Error| Error::Story(format!("the API did not answer: {error}"));
-    let answer = answer.map_err(failed)?;
+/// Why there is no answer.
+enum Refused {
+    /// Nobody answered, or not to the end.
+    NoAnswer(reqwest::Error),
+    /// The API said no.
+    Said(String),
+}
+
+async fn json_of(answer: Result<reqwest::Response, reqwest::Error>) -> Result<Value, Refused> {
+    let answer = answer.map_err(Refused::NoAnswer)?;
     let status = answer.status();
-    let body: Value = answer.json().await.map_err(failed)?;
-    if status.is_success() { Ok(body) } else { Err(Error::Story(format!("the API said {status}: {body}"))) }
+    let body: Value = answer.json().await.map_err(Refused::NoAnswer)?;
+    if status.is_success() { Ok(body) } else { Err(Refused::Said(format!("the API said {status}: {body}"))) }
 }
 
 fn text(value: &Value) -> String {

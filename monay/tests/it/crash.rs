@@ -20,7 +20,7 @@ const BLOCKS: Mining = Mining::Interval(Duration::from_millis(250));
 const SHORT_LEASE: (&str, &str) = ("MONAY__KEEPER__LEASE_MS", "500");
 
 async fn net() -> Net {
-    let mut net = Net::with(BLOCKS).await;
+    let net = Net::with(BLOCKS).await;
     net.stack.run(Service::Indexer, &[]).await.unwrap();
     net
 }
@@ -55,7 +55,7 @@ async fn transactions_of(net: &Net, issued: &Issued) -> i64 {
 /// A funded invoice, a keeper that dies at `point`, then a healthy one; returns when everything is final, with what did not
 /// hold at the moment of death or does not hold at the end. (Only at that moment does it always show: our signatures are
 /// deterministic, so that a keeper that has forgotten what it sent may sign the very same bytes again.)
-async fn pay_through_a_crash(net: &mut Net, point: Point, bug: Option<Bug>) -> (Issued, Vec<String>) {
+async fn pay_through_a_crash(net: &Net, point: Point, bug: Option<Bug>) -> (Issued, Vec<String>) {
     let named = format!("{point:?}");
     let bug = bug.map(|bug| format!("{bug:?}")).unwrap_or_default();
     let environment = [(CRASH_VARIABLE, named.as_str()), (BUG_VARIABLE, bug.as_str()), SHORT_LEASE];
@@ -74,7 +74,7 @@ async fn pay_through_a_crash(net: &mut Net, point: Point, bug: Option<Bug>) -> (
 /// `fault:K1`, `fault:K2`, `fault:K4`, `fault:K5`: at every write of the protocol.
 #[tokio::test]
 async fn killed_at_any_write_there_is_exactly_one_effect_and_the_committed_bytes_are_used() {
-    let mut net = net().await;
+    let net = net().await;
     for point in [
         Point::BeforeCommit,
         Point::AfterCommitBeforeBroadcast,
@@ -83,7 +83,7 @@ async fn killed_at_any_write_there_is_exactly_one_effect_and_the_committed_bytes
         Point::BeforeCloseCommit,
         Point::AfterClose,
     ] {
-        let (issued, violations) = pay_through_a_crash(&mut net, point, None).await;
+        let (issued, violations) = pay_through_a_crash(&net, point, None).await;
         assert_eq!(violations, [""; 0], "{point:?}");
         assert_eq!(net.effects(&issued, 1).await.len(), 1, "{point:?}");
         assert_eq!(transactions_of(&net, &issued).await, 1, "{point:?}: no others were signed");
@@ -94,9 +94,9 @@ async fn killed_at_any_write_there_is_exactly_one_effect_and_the_committed_bytes
 /// The test above is worth something only if a keeper that sends before it commits does not pass it.
 #[tokio::test]
 async fn a_keeper_that_sends_before_it_commits_is_caught() {
-    let mut net = net().await;
+    let net = net().await;
     let bug = Some(Bug::SendBeforeCommit);
-    let (_, violations) = pay_through_a_crash(&mut net, Point::AfterBroadcastBeforeRecord, bug).await;
+    let (_, violations) = pay_through_a_crash(&net, Point::AfterBroadcastBeforeRecord, bug).await;
     assert!(violations.iter().any(|violation| violation.starts_with("K1")), "not caught: {violations:?}");
     net.stack.stop().await;
 }
@@ -104,7 +104,7 @@ async fn a_keeper_that_sends_before_it_commits_is_caught() {
 /// `fault:K10`: killed between the commit of a replacement with higher fees and its broadcast.
 #[tokio::test]
 async fn killed_before_a_replacement_is_sent_there_is_exactly_one_effect() {
-    let mut net = net().await;
+    let net = net().await;
     let proxy = Proxy::start(net.node()).await.unwrap();
     proxy.always("eth_sendRawTransaction", Fault::Refused);
     let point = format!("{:?}", Point::AfterReplacementBeforeBroadcast);
@@ -131,7 +131,7 @@ async fn killed_before_a_replacement_is_sent_there_is_exactly_one_effect() {
 /// Pays through a node that takes the bytes and loses its answer; how many of our transactions are on the wire in the end.
 async fn pay_through_a_lost_answer(bug: &str) -> usize {
     // Slow blocks: who takes the lost answer for a failure has time to try again before a block tells better.
-    let mut net = Net::with(Mining::Interval(Duration::from_secs(2))).await;
+    let net = Net::with(Mining::Interval(Duration::from_secs(2))).await;
     net.stack.run(Service::Indexer, &[]).await.unwrap();
     let proxy = Proxy::start(net.node()).await.unwrap();
     proxy.times("eth_sendRawTransaction", Fault::AnswerLost, 1);
@@ -163,7 +163,7 @@ async fn a_keeper_that_takes_unknown_for_failed_is_caught() {
 async fn half_paid_on_a_slow_clock(bug: &str) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let anvil = vec!["--timestamp".to_owned(), (now - 7_200).to_string()];
-    let mut net = Net::of(Options { mining: BLOCKS, anvil, ..Options::default() }).await;
+    let net = Net::of(Options { mining: BLOCKS, anvil, ..Options::default() }).await;
     for service in [Service::Indexer, Service::Keeper, Service::Coordinator] {
         net.stack.run(service, &[(BUG_VARIABLE, bug)]).await.unwrap();
     }
@@ -200,7 +200,7 @@ async fn a_service_that_refunds_by_its_own_clock_is_caught() {
 /// `fault:K14`: a keeper that is killed is followed by one that stands by, as soon as its lease has run out.
 #[tokio::test]
 async fn a_standby_takes_over_when_the_keeper_is_killed() {
-    let mut net = net().await;
+    let net = net().await;
     net.stack.run(Service::Keeper, &[SHORT_LEASE]).await.unwrap();
     let config = keeper::Config { lease: Duration::from_millis(500), ..patient(Duty::Settle) };
     let standby = Keeper::new(config, net.stack.store.clone(), net.keeper.chain.clone());
@@ -225,7 +225,7 @@ async fn a_standby_takes_over_when_the_keeper_is_killed() {
 /// nothing was in its memory only.
 #[tokio::test]
 async fn a_keeper_that_is_told_to_stop_drains_and_loses_nothing() {
-    let mut net = net().await;
+    let net = net().await;
     let proxy = Proxy::start(net.node()).await.unwrap();
     proxy.always("eth_sendRawTransaction", Fault::Slow(Duration::from_millis(400)));
     net.stack.run(Service::Keeper, &[("MONAY__CHAINS__BASE__RPC_URL", proxy.url())]).await.unwrap();
@@ -252,7 +252,7 @@ async fn a_keeper_that_is_told_to_stop_drains_and_loses_nothing() {
 /// SIGTERM, or the end of the parent: services stop by themselves, with everything in Postgres.
 #[tokio::test]
 async fn services_stop_when_their_parent_is_gone() {
-    let mut net = Net::with(Mining::Interval(Duration::from_secs(1))).await;
+    let net = Net::with(Mining::Interval(Duration::from_secs(1))).await;
     net.stack.run_all().await.unwrap();
     assert!(net.stack.api_url().starts_with("http://127.0.0.1:"));
     let since = Instant::now();

@@ -5,29 +5,26 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-#[test]
-fn the_demo_plays_its_stories_and_prints_what_it_read_back() {
-    let output = Command::new(env!("CARGO_BIN_EXE_monay")).args(["demo", "--json"]).output().unwrap();
+/// How each story ends: the invoice's status, what the payee got, and what went back, in base units.
+const ENDS: [(&str, &str, &str, &str); 8] = [
+    ("base-exact", "paid", "150000000", "0"),
+    ("base-expired", "expired", "0", "100000000"),
+    ("base-gasless", "paid", "150000000", "0"),
+    ("base-overpaid", "overpaid", "150000000", "45000000"),
+    ("base-late", "overpaid", "150000000", "30000000"),
+    ("base-wrong-token", "paid", "150000000", "150000000"),
+    ("base-batch", "paid", "150000000", "0"),
+    ("base-direct", "paid", "150000000", "0"),
+];
+
+/// Plays all stories, with these options, and holds their ends against [`ENDS`].
+fn play(options: &[&str]) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_monay")).args(["demo", "--json"]).args(options).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["ok"], true, "{told}");
-    for endpoint in ["api", "base_rpc", "database_url"] {
-        assert!(report["endpoints"][endpoint].as_str().is_some_and(|url| url.contains("://")), "{endpoint}");
-    }
-    for (at, (name, status, received, refunded)) in [
-        ("base-exact", "paid", "150000000", "0"),
-        ("base-expired", "expired", "0", "100000000"),
-        ("base-gasless", "paid", "150000000", "0"),
-        ("base-overpaid", "overpaid", "150000000", "45000000"),
-        ("base-late", "overpaid", "150000000", "30000000"),
-        ("base-wrong-token", "paid", "150000000", "150000000"),
-        ("base-batch", "paid", "150000000", "0"),
-        ("base-direct", "paid", "150000000", "0"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    for (at, (name, status, received, refunded)) in ENDS.into_iter().enumerate() {
         let story = &report["stories"][at];
         assert_eq!((&story["name"], &story["ok"]), (&name.into(), &true.into()));
         assert_eq!(story["invoice"]["status"], status);
@@ -40,6 +37,34 @@ fn the_demo_plays_its_stories_and_prints_what_it_read_back() {
         assert_eq!(story["chain"]["refunded"], refunded);
         assert_eq!(story["terms"]["amount"], "150000000");
         assert!(story["transactions"].as_array().is_some_and(|txs| !txs.is_empty()));
+    }
+    report
+}
+
+#[test]
+fn the_demo_plays_its_stories_and_prints_what_it_read_back() {
+    let report = play(&[]);
+    for endpoint in ["api", "base_rpc", "database_url"] {
+        assert!(report["endpoints"][endpoint].as_str().is_some_and(|url| url.contains("://")), "{endpoint}");
+    }
+}
+
+/// `fault:K22`: three times in each story the last ten blocks are replaced, without our transactions in them.
+#[test]
+fn through_reorgs_of_ten_blocks_every_story_ends_as_without() {
+    let report = play(&["--reorgs", "10"]);
+    let stories = report["stories"].as_array().unwrap();
+    assert!(stories.iter().all(|story| story["suffered"]["reorgs"].as_u64() >= Some(1)), "{report}");
+    assert!(stories.iter().filter_map(|story| story["suffered"]["dropped"].as_u64()).sum::<u64>() > 0, "{report}");
+}
+
+/// `fault:K3`: each service is killed in each story, again and again.
+#[test]
+fn through_kills_of_every_service_every_story_ends_as_without() {
+    let report = play(&["--kills"]);
+    for story in report["stories"].as_array().unwrap() {
+        let kills = story["suffered"]["kills"].as_object().unwrap();
+        assert_eq!(kills.len(), 4, "{story}");
     }
 }
 

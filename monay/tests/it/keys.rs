@@ -10,7 +10,7 @@ use test_chain::Mining;
 
 #[tokio::test]
 async fn a_wallets_key_is_stored_only_sealed_and_erased_when_its_destruction_is_final() {
-    let mut net = Net::with(Mining::Interval(Duration::from_secs(1))).await;
+    let net = Net::with(Mining::Interval(Duration::from_secs(1))).await;
     net.stack.run_all().await.unwrap();
     let http = reqwest::Client::new();
     let request = json!({"tenant_id": TENANT, "amount": 150, "currency": "USD"});
