@@ -142,7 +142,9 @@ impl<'a> Scene<'a> {
         let (code, nonce) = self.account(address).await?;
         self.check("no transaction was needed: there is nothing at the address yet", code.is_empty() && nonce == 0);
         let url = answer["invoice"]["pay_url"].as_str().ok_or_else(|| wrong("pay link"))?;
-        let pay_path = url.strip_prefix(self.stack.api_url()).unwrap_or(url).to_owned();
+        let pay_path = url.strip_prefix(self.stack.api_url()).unwrap_or(url);
+        // What stands behind it is for the customer's browser.
+        let pay_path = pay_path.split('#').next().unwrap_or(pay_path).to_owned();
         Ok(Issued { id, address, terms, payee_before, pay_path })
     }
 
