@@ -165,6 +165,10 @@ impl<C: Chain> Indexer<C> {
     /// The highest mirrored block that the node still has.
     async fn ancestor(&self, mirror: &Mirror, tags: &Tags) -> Result<u64, Error> {
         let mut number = mirror.heights.seen;
+        // The common case, without another question: the node's tip is the child of ours.
+        if tags.latest.number == number + 1 && tags.latest.parent_hash == mirror.tip_hash {
+            return Ok(number);
+        }
         loop {
             // A node below our tip lags or was rolled back; which of the two shows when it has blocks again. Until then
             // nothing is undone: a lagging replica must not take payments back.
