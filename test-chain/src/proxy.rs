@@ -128,7 +128,9 @@ async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     };
     let said = |result: Value| {
         let mut answer = json!({"jsonrpc": "2.0", "id": call["id"]});
-        answer.as_object_mut().map(|answer| answer.extend(result.as_object().cloned().unwrap_or_default()));
+        if let (Some(answer), Some(result)) = (answer.as_object_mut(), result.as_object()) {
+            answer.extend(result.clone());
+        }
         ([(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
     };
     let error = |words: &str| said(json!({"error": {"code": -32000, "message": words}}));
