@@ -31,6 +31,9 @@ pub enum Fault {
     Slow(Duration),
 }
 
+/// Makes another answer of a method's, given its parameters and what the node said (`result` or `error` in it).
+type Alter = Box<dyn FnMut(&str, &Value, &mut Value) + Send>;
+
 struct Rule {
     method: &'static str,
     fault: Fault,
@@ -41,12 +44,13 @@ struct Rule {
 #[derive(Default)]
 struct Rules {
     rules: Vec<Rule>,
+    alter: Option<Alter>,
     /// Every call that came: the method, its parameters, and the fault that met it.
     calls: Vec<(String, Value, Option<Fault>)>,
 }
 
 struct Shared {
-    upstream: String,
+    upstream: Mutex<String>,
     client: reqwest::Client,
     rules: Mutex<Rules>,
 }
@@ -67,8 +71,11 @@ pub struct Proxy {
 impl Proxy {
     /// Starts a proxy before `node`, on a port of the system's choice.
     pub async fn start(node: &Node) -> Result<Self, Error> {
-        let shared =
-            Arc::new(Shared { upstream: node.rpc_url(), client: reqwest::Client::new(), rules: Mutex::default() });
+        let shared = Arc::new(Shared {
+            upstream: Mutex::new(node.rpc_url()),
+            client: reqwest::Client::new(),
+            rules: Mutex::default(),
+        });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(Error::io("listen"))?;
         let address = listener.local_addr().map_err(Error::io("listen"))?;
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
@@ -93,9 +100,21 @@ impl Proxy {
         self.shared.rules().rules.push(Rule { method, fault, times });
     }
 
+    /// From now on what the node says passes through `alter`, with the method and its parameters: a node that lies.
+    pub fn alter(&self, alter: impl FnMut(&str, &Value, &mut Value) + Send + 'static) {
+        self.shared.rules().alter = Some(Box::new(alter));
+    }
+
+    /// From now on another node is behind it.
+    pub fn lead_to(&self, node: &Node) {
+        *self.shared.upstream.lock().unwrap_or_else(PoisonError::into_inner) = node.rpc_url();
+    }
+
     /// From now on everything goes through.
     pub fn heal(&self) {
-        self.shared.rules().rules.clear();
+        let mut rules = self.shared.rules();
+        rules.rules.clear();
+        rules.alter = None;
     }
 
     /// The parameters of every call of `method` that came so far, whatever met it.
@@ -155,12 +174,24 @@ async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
 }
 
 async fn forward(shared: &Shared, body: Bytes) -> Response {
-    let request = shared.client.post(&shared.upstream).header(header::CONTENT_TYPE, "application/json").body(body);
+    let upstream = shared.upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let call = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+    let request = shared.client.post(upstream).header(header::CONTENT_TYPE, "application/json").body(body);
     match request.send().await {
         Ok(answer) => match answer.bytes().await {
-            Ok(bytes) => ([(header::CONTENT_TYPE, "application/json")], bytes).into_response(),
+            Ok(bytes) => ([(header::CONTENT_TYPE, "application/json")], altered(shared, &call, bytes)).into_response(),
             Err(_) => StatusCode::BAD_GATEWAY.into_response(),
         },
         Err(_) => StatusCode::BAD_GATEWAY.into_response(),
+    }
+}
+
+fn altered(shared: &Shared, call: &Value, bytes: Bytes) -> Bytes {
+    match (&mut shared.rules().alter, serde_json::from_slice::<Value>(&bytes)) {
+        (Some(alter), Ok(mut answer)) => {
+            alter(call["method"].as_str().unwrap_or_default(), &call["params"], &mut answer);
+            answer.to_string().into()
+        }
+        _ => bytes,
     }
 }
