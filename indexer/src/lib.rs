@@ -2,19 +2,35 @@
 //!
 //! Blocks are read by number and checked by hash against their parent; logs are read by block hash. One transaction
 //! holds the blocks, their logs, every invoice they concern and the checkpoint, so that a crash at any point leaves
-//! either all of it or none. A re-org is one transaction too: the blocks that went and the blocks that came.
+//! either all of it or none. A re-org is one transaction too: the blocks that went and the blocks that came. What is behind
+//! and what is new go the same way, so that there is no moment at which one hands over to the other.
+
+mod rebuild;
+
+pub use rebuild::{Compared, Rebuilt};
 
 use alloy_primitives::B256;
-use chain::{Chain, Tags};
-use domain::block::{Header, Meaning, Observed, RawLog};
+use chain::{Chain, Logs, Tags};
+use domain::block::{Header, Observed};
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::Store;
-use store::chain::Mirror;
-use tracing::{debug, info, warn};
+use store::chain::{Appended, Mirror};
+use store::fault::{self, Point};
+use store::projection::Stuck;
+use tracing::{debug, error, info, warn};
 
 /// The most blocks written in one transaction.
 const MAX_BLOCKS: u64 = 64;
+
+/// The most stuck invoices that are tried again with a block.
+const MAX_STUCK: u32 = 20;
+
+/// The most receipts that are asked for again in one step.
+const MAX_RECEIPTS: u32 = 8;
+
+/// How often it is said that the node is behind.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 /// How the indexer runs.
 #[derive(Clone, Copy, Debug)]
@@ -45,13 +61,22 @@ pub enum Error {
     },
     /// Another chain behind the same URL.
     #[error(
-        "the node's first block is {found}, the database mirrors the chain that began with {expected}: check the URL"
+        "another chain is behind the node's URL: its first block is {found}, the database mirrors the chain that began with \
+         {expected}. Nothing was changed here; check the URL, and use a new database for a new chain."
     )]
     OtherGenesis {
         /// Mirrored.
         expected: B256,
         /// Found.
         found: B256,
+    },
+    /// The node does not have now what is mirrored, so that it cannot be read anew.
+    #[error("chain {chain} cannot be read anew now: {why}. Nothing was changed.")]
+    CannotRebuild {
+        /// Chain id.
+        chain: u64,
+        /// Why.
+        why: String,
     },
 }
 
@@ -65,6 +90,23 @@ impl Error {
     }
 }
 
+/// What a step has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There may be more to do at once.
+    Behind,
+    /// The mirror has what the node has.
+    Level,
+    /// The node has less than the mirror: a replica that lags, or one that was rolled back. Nothing is undone, because a
+    /// lagging replica must not take payments back; which of the two it is shows when it has blocks again.
+    NodeBehind {
+        /// The highest block it has.
+        node: u64,
+        /// The highest that is mirrored.
+        mirror: u64,
+    },
+}
+
 /// Mirrors until `shutdown` resolves. Trouble with node or database is waited out; what waiting cannot help ends it.
 pub async fn run<C: Chain>(
     config: Config,
@@ -74,21 +116,37 @@ pub async fn run<C: Chain>(
 ) -> Result<(), Error> {
     let indexer = Indexer { store, chain };
     indexer.check_genesis().await?;
-    info!(chain = indexer.chain.id(), "indexer runs");
+    indexer.introduce().await?;
     tokio::pin!(shutdown);
-    let mut quiet = Duration::ZERO;
+    let chain = indexer.chain.id();
+    let (mut quiet, mut said) = (Duration::ZERO, None::<Instant>);
     loop {
-        match indexer.step().await {
-            // Behind: go on at once.
-            Ok(true) => continue,
-            Ok(false) => quiet = config.poll,
+        match indexer.advance().await {
+            Ok(Progress::Behind) => quiet = Duration::ZERO,
+            Ok(Progress::Level) => {
+                quiet = config.poll;
+                if said.take().is_some() {
+                    info!(chain, "the node has caught up");
+                }
+            }
+            Ok(Progress::NodeBehind { node, mirror }) => {
+                quiet = config.poll;
+                if said.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
+                    warn!(
+                        chain,
+                        node, mirror, "the node is behind the mirror: it lags or was rolled back; waiting for it"
+                    );
+                    said = Some(Instant::now());
+                }
+            }
             Err(error) if error.is_fatal() => return Err(error),
             Err(error) => {
-                warn!(chain = indexer.chain.id(), %error, "no progress; trying again");
+                warn!(chain, %error, "no progress; trying again");
                 quiet = (quiet * 2).clamp(config.poll, Duration::from_secs(5));
             }
         }
         tokio::select! {
+            biased;
             () = &mut shutdown => return Ok(()),
             () = tokio::time::sleep(quiet) => {}
         }
@@ -107,7 +165,7 @@ pub struct Indexer<C> {
 /// A block with everything in it that matters.
 struct Fetched {
     header: Header,
-    logs: Vec<(RawLog, Meaning)>,
+    logs: Logs,
     observed: Vec<Observed>,
 }
 
@@ -119,15 +177,42 @@ impl<C: Chain> Indexer<C> {
         if expected == found { Ok(()) } else { Err(Error::OtherGenesis { expected, found }) }
     }
 
+    /// Says where mirror and node are.
+    async fn introduce(&self) -> Result<(), Error> {
+        let (mirror, tags) = (self.mirror().await?, self.chain.tags().await?);
+        let at = mirror.heights;
+        info!(
+            chain = self.chain.id(),
+            start = mirror.start,
+            seen = at.seen,
+            safe = at.safe,
+            final_ = at.final_,
+            node_seen = tags.latest.number,
+            node_safe = tags.safe,
+            node_final = tags.final_,
+            behind = tags.latest.number.saturating_sub(at.seen),
+            "indexer runs"
+        );
+        Ok(())
+    }
+
     /// Takes one step towards the node's tip; whether there may be more to do at once.
     pub async fn step(&self) -> Result<bool, Error> {
+        Ok(self.advance().await? == Progress::Behind)
+    }
+
+    /// Takes one step towards the node's tip.
+    pub async fn advance(&self) -> Result<Progress, Error> {
         let tags = self.chain.tags().await?;
         let mirror = self.mirror().await?;
-        let ancestor = self.ancestor(&mirror, &tags).await?;
+        let Some(ancestor) = self.ancestor(&mirror, &tags).await? else {
+            return Ok(Progress::NodeBehind { node: tags.latest.number, mirror: mirror.heights.seen });
+        };
         let last = tags.latest.number.min(ancestor.saturating_add(MAX_BLOCKS));
         if ancestor == mirror.heights.seen && last == ancestor {
             self.move_tags(&mirror, &tags).await?;
-            return Ok(false);
+            self.ask_for_receipts(&mirror).await?;
+            return Ok(Progress::Level);
         }
         let (mut fetched, mut parent) = (Vec::new(), self.hash_at(&mirror, ancestor).await?);
         for number in ancestor + 1..=last {
@@ -140,12 +225,13 @@ impl<C: Chain> Indexer<C> {
             fetched.push(block);
         }
         if fetched.is_empty() {
-            return Ok(false);
+            return Ok(Progress::Level);
         }
         self.write(&mirror, ancestor, &fetched).await?;
         let mirror = self.mirror().await?;
         self.move_tags(&mirror, &tags).await?;
-        Ok(mirror.heights.seen < tags.latest.number)
+        self.ask_for_receipts(&mirror).await?;
+        Ok(if mirror.heights.seen < tags.latest.number { Progress::Behind } else { Progress::Level })
     }
 
     async fn mirror(&self) -> Result<Mirror, Error> {
@@ -159,44 +245,62 @@ impl<C: Chain> Indexer<C> {
         }
         let mut db = self.store.begin().await?;
         let hash = store::chain::block_hash(&mut db, self.chain.id(), number).await?;
-        Ok(hash.ok_or_else(|| store::Error::Corrupt(format!("block {number} is not mirrored")))?)
+        Ok(hash.ok_or_else(|| {
+            store::Error::Corrupt(format!("block {number} is not mirrored; `monay rebuild` reads it again"))
+        })?)
     }
 
-    /// The highest mirrored block that the node still has.
-    async fn ancestor(&self, mirror: &Mirror, tags: &Tags) -> Result<u64, Error> {
-        let mut number = mirror.heights.seen;
+    /// The highest mirrored block that the node still has; none while the node has less than the mirror. Whenever it has
+    /// less, or something else where nothing can change any more, it may be another chain: then that is what is said.
+    async fn ancestor(&self, mirror: &Mirror, tags: &Tags) -> Result<Option<u64>, Error> {
+        let heights = mirror.heights;
         // The common case, without another question: the node's tip is the child of ours.
-        if tags.latest.number == number + 1 && tags.latest.parent_hash == mirror.tip_hash {
-            return Ok(number);
+        if tags.latest.number == heights.seen + 1 && tags.latest.parent_hash == mirror.tip_hash {
+            return Ok(Some(heights.seen));
+        }
+        let mut number = heights.seen.min(tags.latest.number);
+        if number < heights.seen {
+            self.check_genesis().await?;
+            if number < mirror.start {
+                return Ok(None);
+            }
         }
         loop {
-            // A node below our tip lags or was rolled back; which of the two shows when it has blocks again. Until then
-            // nothing is undone: a lagging replica must not take payments back.
-            if tags.latest.number < number {
-                return Ok(mirror.heights.seen);
-            }
             let ours = self.hash_at(mirror, number).await?;
             let theirs = if number == tags.latest.number {
                 Some(tags.latest.hash)
             } else {
                 self.chain.block(number).await?.map(|block| block.header.hash)
             };
-            if theirs.is_none_or(|theirs| theirs == ours) {
-                return Ok(number);
+            match theirs {
+                // Below its own tip it has no block: nothing can be said of it.
+                None => {
+                    self.check_genesis().await?;
+                    return Ok(None);
+                }
+                Some(theirs) if theirs == ours => {
+                    return Ok((tags.latest.number >= heights.seen).then_some(number));
+                }
+                Some(_) if number <= heights.final_ => {
+                    self.check_genesis().await?;
+                    return Err(Error::FinalityBroken { chain: self.chain.id(), final_: heights.final_ });
+                }
+                Some(_) => number -= 1,
             }
-            if number <= mirror.heights.final_ {
-                return Err(Error::FinalityBroken { chain: self.chain.id(), final_: mirror.heights.final_ });
-            }
-            number -= 1;
         }
     }
 
     async fn fetch(&self, mirror: &Mirror, number: u64) -> Result<Option<Fetched>, Error> {
         let Some(block) = self.chain.block(number).await? else { return Ok(None) };
         let hash = block.header.hash;
-        let (logs, ours) = tokio::join!(self.chain.logs(hash, mirror.deployed.escrow), self.ours(&block.transactions));
-        let outcomes = ours?.into_iter().map(|tx| self.chain.outcome(tx, hash));
-        let observed = futures_util::future::try_join_all(outcomes).await?;
+        let escrow = mirror.deployed.escrow;
+        let (logs, ours) = tokio::join!(self.chain.logs(&block, escrow), self.ours(&block.transactions));
+        let observed = ours?.into_iter().map(async |tx_hash| {
+            // Nothing waits for a receipt, whatever keeps it back.
+            let outcome = self.chain.outcome(tx_hash, hash).await.unwrap_or_default();
+            Observed { tx_hash, outcome }
+        });
+        let observed = futures_util::future::join_all(observed).await;
         Ok(Some(Fetched { header: block.header, logs: logs?, observed }))
     }
 
@@ -210,28 +314,73 @@ impl<C: Chain> Indexer<C> {
 
     /// Undoes down to `ancestor`, appends, and brings every invoice concerned up to date: in one transaction.
     async fn write(&self, mirror: &Mirror, ancestor: u64, fetched: &[Fetched]) -> Result<(), Error> {
-        let chain = self.chain.id();
+        let (chain, seen) = (self.chain.id(), mirror.heights.seen);
         let mut tx = self.store.begin().await?;
         store::chain::lock(&mut tx, chain, mirror.tip_hash).await?;
-        let mut touched = store::chain::touched(&mut tx, chain, ancestor, mirror.heights.seen).await?;
+        // Every invoice that is going to be touched is locked first, all in one order, and only then any other row: whoever
+        // holds an invoice may want a row of a block, or of an enterprise, and nobody who holds those waits for an invoice.
+        let mut touched = store::chain::touched(&mut tx, chain, ancestor, seen).await?;
+        let logs = fetched.iter().flat_map(|block| &block.logs.read);
+        touched.extend(store::chain::concerned(&mut tx, chain, logs).await?);
+        touched.extend(store::projection::stuck(&mut tx, chain, MAX_STUCK).await?);
         store::projection::lock(&mut tx, touched.iter().copied()).await?;
-        for number in (ancestor + 1..=mirror.heights.seen).rev() {
-            touched.extend(store::chain::undo(&mut tx, chain, number).await?.0);
+        for number in (ancestor + 1..=seen).rev() {
+            store::chain::undo(&mut tx, chain, number).await?;
         }
-        if ancestor < mirror.heights.seen {
-            warn!(chain, from = ancestor + 1, to = mirror.heights.seen, invoices = touched.len(), "re-org");
+        if ancestor < seen {
+            fault::crash(Point::BetweenUndoAndAppend);
         }
+        let mut appended = Vec::with_capacity(fetched.len());
         for block in fetched {
-            touched.extend(store::chain::append(&mut tx, chain, &block.header, &block.logs, &block.observed).await?);
+            let Fetched { header, logs, observed } = block;
+            let block = store::chain::append(&mut tx, chain, header, &logs.read, &logs.odd, observed).await?;
+            touched.extend(block.touched.iter().copied());
+            appended.push(block);
         }
+        let mut stuck = Vec::new();
         for terms_hash in &touched {
-            store::projection::refresh(&mut tx, *terms_hash).await?;
+            stuck.extend(store::projection::refresh_or_note(&mut tx, *terms_hash).await?);
         }
+        fault::crash(Point::BeforeBlockCommit);
         tx.commit().await.map_err(store::Error::from)?;
+        fault::crash(Point::AfterBlockCommit);
+        if ancestor < seen {
+            warn!(
+                chain,
+                ancestor,
+                from = ancestor + 1,
+                to = seen,
+                depth = seen - ancestor,
+                blocks = fetched.len(),
+                invoices = touched.len(),
+                "re-org"
+            );
+        }
+        for (block, appended) in fetched.iter().zip(&appended) {
+            self.tell_quarantined(block.header.number, appended);
+        }
+        self.tell_stuck(&stuck);
         if let Some(block) = fetched.last() {
-            debug!(chain, block = block.header.number, invoices = touched.len(), "mirrored");
+            debug!(chain, block = block.header.number, blocks = fetched.len(), invoices = touched.len(), "mirrored");
         }
         Ok(())
+    }
+
+    fn tell_quarantined(&self, block: u64, appended: &Appended) {
+        let chain = self.chain.id();
+        for log in &appended.quarantined {
+            let (address, reason) = (log.address, &log.why);
+            error!(chain, block, index = ?log.index, tx = ?log.tx_hash, %address, reason, "a log is in quarantine");
+        }
+        if appended.left_out > 0 {
+            error!(chain, block, logs = appended.left_out, "more odd logs than are kept");
+        }
+    }
+
+    fn tell_stuck(&self, stuck: &[Stuck]) {
+        for Stuck { terms_hash, error } in stuck {
+            error!(chain = self.chain.id(), terms = %terms_hash, %error, "an invoice is stuck; it is tried again later");
+        }
     }
 
     /// Moves the tags on, as far as the mirror has the same blocks, and brings up to date what has become safe or final.
@@ -242,8 +391,33 @@ impl<C: Chain> Indexer<C> {
         }
         let mut tx = self.store.begin().await?;
         store::chain::lock(&mut tx, self.chain.id(), mirror.tip_hash).await?;
-        for terms_hash in store::chain::move_tags(&mut tx, self.chain.id(), tags.safe, tags.final_).await? {
-            store::projection::refresh(&mut tx, terms_hash).await?;
+        let changed = store::chain::move_tags(&mut tx, self.chain.id(), tags.safe, tags.final_).await?;
+        store::projection::lock(&mut tx, changed.iter().copied()).await?;
+        let mut stuck = Vec::new();
+        for terms_hash in changed {
+            stuck.extend(store::projection::refresh_or_note(&mut tx, terms_hash).await?);
+        }
+        tx.commit().await.map_err(store::Error::from)?;
+        self.tell_stuck(&stuck);
+        Ok(())
+    }
+
+    /// Asks again for the receipts that were not there with their blocks, a few at a time.
+    async fn ask_for_receipts(&self, mirror: &Mirror) -> Result<(), Error> {
+        let chain = self.chain.id();
+        let mut db = self.store.begin().await?;
+        let waiting = store::chain::without_outcome(&mut db, chain, MAX_RECEIPTS).await?;
+        drop(db);
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let asked = waiting.iter().map(async |(tx, block)| self.chain.outcome(*tx, *block).await.unwrap_or_default());
+        let outcomes = futures_util::future::join_all(asked).await;
+        let mut tx = self.store.begin().await?;
+        // A re-org takes the blocks away that these are in: one after the other.
+        store::chain::lock(&mut tx, chain, mirror.tip_hash).await?;
+        for ((hash, block), outcome) in waiting.iter().zip(outcomes) {
+            store::chain::put_outcome(&mut tx, chain, *hash, *block, outcome.as_ref()).await?;
         }
         Ok(tx.commit().await.map_err(store::Error::from)?)
     }

@@ -30,9 +30,11 @@ impl<C: Chain> Keeper<C> {
         Ok(due.len() == MAX_DUE as usize && done > 0)
     }
 
+    /// What fails for this invoice alone is noted with it, so that it is tried again in its own time.
     async fn look_at(&self, terms_hash: B256) -> Result<(), Error> {
         let mut tx = self.store.begin().await?;
-        store::projection::refresh(&mut tx, terms_hash).await?;
-        Ok(tx.commit().await.map_err(store::Error::from)?)
+        let stuck = store::projection::refresh_or_note(&mut tx, terms_hash).await?;
+        tx.commit().await.map_err(store::Error::from)?;
+        stuck.map_or(Ok(()), |stuck| Err(stuck.error.into()))
     }
 }

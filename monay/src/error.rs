@@ -45,6 +45,19 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// `monay rebuild --check` found something.
+    #[error(
+        "{tables} tables differ from what blocks {first} to {last} say. Nothing was changed; `monay rebuild` without --check \
+         repairs it"
+    )]
+    Differs {
+        /// How many tables.
+        tables: usize,
+        /// The first block that was read.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
     /// A story did not go as it must.
     #[error("{0}")]
     Story(String),

@@ -3,6 +3,7 @@
 pub mod config;
 pub mod demo;
 pub mod error;
+pub mod rebuild;
 pub mod seeded;
 pub mod services;
 pub mod setup;

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use monay::services::{self, Service};
-use monay::{Error, config::Config, demo, setup};
+use monay::{Error, config::Config, demo, rebuild, setup};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -37,6 +37,19 @@ enum Command {
     Coordinator(ServiceArgs),
     /// Bring the schema up to date and make the configured chain known. Safe to run again.
     Migrate,
+    /// Read the chain anew and compare: is the mirror in Postgres what the blocks say?
+    ///
+    /// Takes away everything that was read from blocks, reads it again from the first mirrored block to the last, and
+    /// prints for each table its rows and digests before and after. A difference is repaired, unless --check is given.
+    ///
+    /// It is one transaction: interrupted or killed, it leaves everything as it was. While it runs, the indexer and
+    /// whatever concerns invoices that have payments wait for it; on a long chain, stop the services first, or run it on a
+    /// copy of the database. The node must have all blocks from the first that is mirrored.
+    ///
+    /// History (wallet_lifecycle_events, outbox) and signed transactions are never touched. Not compared, because the chain
+    /// does not say it: statuses, which depend on the time they were last looked at, and when rows were written.
+    #[command(verbatim_doc_comment)]
+    Rebuild(rebuild::RebuildArgs),
     /// Set up a tenant and print a new API key for it, once.
     Tenant(setup::TenantArgs),
     /// Write a new key to a file that only you can read: the vault's root key, or the keeper's.
@@ -91,6 +104,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Keeper(args) => service(Service::Keeper, &load()?, &args).await,
         Command::Coordinator(args) => service(Service::Coordinator, &load()?, &args).await,
         Command::Migrate => setup::migrate(&load()?).await,
+        Command::Rebuild(args) => rebuild::run(&load()?, args).await,
         Command::Tenant(args) => {
             println!("{}", setup::tenant(&load()?, &args).await?);
             Ok(())

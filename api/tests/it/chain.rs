@@ -26,7 +26,7 @@ impl<'a> Chain<'a> {
         let hash = keccak256(number.to_be_bytes());
         self.tip = Header { number, hash, parent_hash: self.tip.hash, timestamp };
         let mut tx = self.service.store.begin().await.unwrap();
-        let mut touched = store::chain::append(&mut tx, CHAIN, &self.tip, logs, &[]).await.unwrap();
+        let mut touched = store::chain::append(&mut tx, CHAIN, &self.tip, logs, &[], &[]).await.unwrap().touched;
         touched.extend(store::chain::due(&mut tx, CHAIN, 100).await.unwrap());
         for hash in touched {
             store::projection::refresh(&mut tx, hash).await.unwrap();

@@ -1,7 +1,9 @@
 //! Ethereum's JSON-RPC, through alloy.
 
+use crate::logs::{self, Answer};
 use crate::{
-    Action, Block, Chain, Contracts, Error, Fees, GAS_PER_ITEM, Sent, Signed, Simulated, Slot, Tags, batch_gas, wording,
+    Action, Block, Chain, Contracts, Error, Fees, GAS_PER_ITEM, Logs, Sent, Signed, Simulated, Slot, Tags, batch_gas,
+    wording,
 };
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy::eips::{BlockId, BlockNumberOrTag, Decodable2718, Encodable2718};
@@ -15,10 +17,10 @@ use alloy::signers::local::PrivateKeySigner;
 use alloy::transports::http::Http;
 use alloy::transports::{RpcError, TransportErrorKind};
 use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_sol_types::{SolCall, SolEvent, SolInterface};
-use domain::block::{Header, Meaning, Observed, RawLog};
+use alloy_sol_types::{SolCall, SolInterface};
+use domain::block::{Header, Outcome};
 use std::time::Duration;
-use terms::abi::{IERC20, IInvoiceEscrow, ISettlementGate};
+use terms::abi::{IInvoiceEscrow, ISettlementGate};
 
 /// The most gas one action may use. A hostile token could ask for more than a block has: signed bytes that no node takes
 /// would hold up every nonce after them. What needs more would revert.
@@ -29,6 +31,9 @@ const TRANSFER_GAS: u64 = 21_000;
 
 /// No answer of a node is waited for longer than this.
 const RPC_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// JSON-RPC's code for a method that a node does not have.
+const METHOD_NOT_FOUND: i64 = -32601;
 
 /// A node, and the keys we send with.
 #[derive(Clone, Debug)]
@@ -112,6 +117,36 @@ impl Evm {
         Ok(self.provider.get_block_by_number(tag).await.map_err(|error| self.failed(&error))?.map(block))
     }
 
+    /// Every log of a block with a topic of ours, whoever emitted it.
+    async fn logs_at(&self, block: B256) -> Result<Vec<Log>, Error> {
+        let filter = Filter::new().at_block_hash(block).event_signature(logs::TOPICS.to_vec());
+        let found = self.provider.get_logs(&filter).await.map_err(|error| self.failed(&error))?;
+        // A log of another block would be booked at the wrong height; a replica may serve one after a re-org.
+        match found.iter().find(|log| log.block_hash != Some(block)) {
+            Some(log) => Err(Error::Nonsense(format!("a log of {:?} for block {block}", log.block_hash))),
+            None => Ok(found),
+        }
+    }
+
+    /// How many logs with a topic of ours a block's receipts have: what decides when an answer looks too short. None if
+    /// the node does not know the question.
+    async fn logs_in_receipts(&self, block: &Block) -> Result<Option<usize>, Error> {
+        let hash = block.header.hash;
+        let receipts = match self.provider.get_block_receipts(hash.into()).await {
+            Ok(receipts) => receipts.unwrap_or_default(),
+            Err(RpcError::ErrorResp(answer)) if answer.code == METHOD_NOT_FOUND => return Ok(None),
+            Err(error) => return Err(self.failed(&error)),
+        };
+        if receipts.len() != block.transactions.len() {
+            let (has, of) = (receipts.len(), block.transactions.len());
+            return Err(Error::Nonsense(format!(
+                "the node has {has} receipts of block {hash}, which has {of} transactions"
+            )));
+        }
+        let logs = receipts.iter().flat_map(|receipt| receipt.inner.inner.logs());
+        Ok(Some(logs.filter(|log| log.topic0().is_some_and(|topic| logs::TOPICS.contains(topic))).count()))
+    }
+
     async fn height(&self, tag: BlockNumberOrTag) -> Result<u64, Error> {
         Ok(self.tagged(tag).await?.map_or(0, |block| block.header.number))
     }
@@ -167,32 +202,46 @@ impl Chain for Evm {
     }
 
     async fn block(&self, number: u64) -> Result<Option<Block>, Error> {
-        self.tagged(BlockNumberOrTag::Number(number)).await
-    }
-
-    async fn logs(&self, block: B256, escrow: Address) -> Result<Vec<(RawLog, Meaning)>, Error> {
-        let topics = vec![IERC20::Transfer::SIGNATURE_HASH, IInvoiceEscrow::Recorded::SIGNATURE_HASH];
-        let filter = Filter::new().at_block_hash(block).event_signature(topics);
-        let logs = self.provider.get_logs(&filter).await.map_err(|error| self.failed(&error))?;
-        let mut read = Vec::with_capacity(logs.len());
-        for log in &logs {
-            // A log of another block would be booked at the wrong height; a replica may serve one after a re-org.
-            if log.block_hash != Some(block) {
-                return Err(Error::Nonsense(format!("a log of {:?} for block {block}", log.block_hash)));
+        match self.tagged(BlockNumberOrTag::Number(number)).await? {
+            Some(block) if block.header.number != number => {
+                Err(Error::Nonsense(format!("block {} for block {number}", block.header.number)))
             }
-            read.extend(meaning(log, escrow).and_then(|meaning| Some((raw(log)?, meaning))));
+            found => Ok(found),
         }
-        Ok(read)
     }
 
-    async fn outcome(&self, tx: B256, block: B256) -> Result<Observed, Error> {
+    async fn logs(&self, block: &Block, escrow: Address) -> Result<Logs, Error> {
+        let hash = block.header.hash;
+        let mut found = self.logs_at(hash).await?;
+        let answer = logs::weigh(&found, &block.bloom, escrow);
+        if answer != Answer::Whole {
+            match self.logs_in_receipts(block).await? {
+                Some(there) if there == found.len() => {}
+                Some(there) => {
+                    let told = found.len();
+                    return Err(Error::Nonsense(format!(
+                        "the node tells of {told} logs in block {hash}, its receipts have {there}: its logs are late or wrong"
+                    )));
+                }
+                None if answer == Answer::LacksTransfers => found = self.logs_at(hash).await?,
+                None => {
+                    return Err(Error::Nonsense(format!(
+                        "the header of block {hash} promises events of our escrow, the node tells of none and has no \
+                         eth_getBlockReceipts to make sure: use a node that has it"
+                    )));
+                }
+            }
+        }
+        Ok(logs::read(&found, escrow))
+    }
+
+    async fn outcome(&self, tx: B256, block: B256) -> Result<Option<Outcome>, Error> {
         let receipt = self.provider.get_transaction_receipt(tx).await.map_err(|error| self.failed(&error))?;
-        let receipt = receipt
-            .filter(|receipt| receipt.block_hash == Some(block))
-            .ok_or_else(|| Error::Nonsense(format!("transaction {tx} is in block {block} and has no receipt there")))?;
-        let fee = receipt.effective_gas_price.saturating_mul(u128::from(receipt.gas_used));
-        let success = alloy::network::ReceiptResponse::status(&receipt);
-        Ok(Observed { tx_hash: tx, success, gas_used: receipt.gas_used, fee })
+        Ok(receipt.filter(|receipt| receipt.block_hash == Some(block)).map(|receipt| Outcome {
+            success: alloy::network::ReceiptResponse::status(&receipt),
+            gas_used: receipt.gas_used,
+            fee: receipt.effective_gas_price.saturating_mul(u128::from(receipt.gas_used)),
+        }))
     }
 
     fn signers(&self) -> Vec<Address> {
@@ -331,43 +380,7 @@ fn block(block: AnyRpcBlock) -> Block {
         parent_hash: block.header.parent_hash,
         timestamp: block.header.timestamp,
     };
-    Block { header, transactions: block.transactions.hashes().collect() }
-}
-
-fn raw(log: &Log) -> Option<RawLog> {
-    Some(RawLog {
-        index: log.log_index?,
-        tx_hash: log.transaction_hash?,
-        address: log.address(),
-        topics: log.topics().to_vec(),
-        data: log.data().data.to_vec(),
-    })
-}
-
-/// What a log means to us, if anything. `Recorded` counts only from our escrow: anyone can emit its bytes.
-fn meaning(log: &Log, escrow: Address) -> Option<Meaning> {
-    if log.removed {
-        return None;
-    }
-    match *log.topic0()? {
-        IERC20::Transfer::SIGNATURE_HASH if log.topics().len() == 3 && log.data().data.len() == 32 => {
-            let transfer = IERC20::Transfer::decode_log_data(log.data()).ok()?;
-            Some(Meaning::Transfer { from: transfer.from, to: transfer.to, amount: transfer.value })
-        }
-        IInvoiceEscrow::Recorded::SIGNATURE_HASH if log.address() == escrow => {
-            let event = IInvoiceEscrow::Recorded::decode_log_data(log.data()).ok()?;
-            Some(Meaning::Recorded {
-                terms_hash: event.termsHash,
-                kind: event.kind,
-                token: event.token,
-                to: event.to,
-                amount: event.amount,
-                paid: event.paid,
-                status: event.status,
-            })
-        }
-        _ => None,
-    }
+    Block { header, transactions: block.transactions.hashes().collect(), bloom: block.header.logs_bloom }
 }
 
 /// Scheme and host of a URL: what may be shown of it.

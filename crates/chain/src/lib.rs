@@ -6,12 +6,13 @@
 
 pub mod evm;
 mod fees;
+mod logs;
 mod wording;
 
 pub use fees::Fees;
 
-use alloy_primitives::{Address, B256, Bytes};
-use domain::block::{Header, Meaning, Observed, RawLog};
+use alloy_primitives::{Address, B256, Bloom, Bytes};
+use domain::block::{Header, Meaning, OddLog, Outcome, RawLog};
 use std::future::Future;
 use terms::InvoiceTerms;
 use terms::abi::{Authorization, RefundOrder};
@@ -40,6 +41,17 @@ pub struct Block {
     pub header: Header,
     /// Hashes of its transactions, in order.
     pub transactions: Vec<B256>,
+    /// What its header says of the logs in it: what is not in here is not in the block.
+    pub bloom: Bloom,
+}
+
+/// The logs of a block that could concern us.
+#[derive(Clone, Debug, Default)]
+pub struct Logs {
+    /// What they mean.
+    pub read: Vec<(RawLog, Meaning)>,
+    /// What cannot be understood.
+    pub odd: Vec<OddLog>,
 }
 
 /// The node's own tags.
@@ -136,10 +148,11 @@ pub trait Chain: Clone + Send + Sync + 'static {
     fn tags(&self) -> impl Future<Output = Result<Tags, Error>> + Send;
     /// The canonical block at a height, if there is one.
     fn block(&self, number: u64) -> impl Future<Output = Result<Option<Block>, Error>> + Send;
-    /// The logs of one block, by its hash, that could concern an invoice of `escrow`.
-    fn logs(&self, block: B256, escrow: Address) -> impl Future<Output = Result<Vec<(RawLog, Meaning)>, Error>> + Send;
-    /// How a transaction ended in the block with this hash; an error if the node no longer has it there.
-    fn outcome(&self, tx: B256, block: B256) -> impl Future<Output = Result<Observed, Error>> + Send;
+    /// The logs of one block, by its hash, that could concern an invoice of `escrow`. An error if the answer is less than
+    /// what the block's own header promises: a node may have a block before it has its logs.
+    fn logs(&self, block: &Block, escrow: Address) -> impl Future<Output = Result<Logs, Error>> + Send;
+    /// How a transaction ended in the block with this hash; none if the node has no receipt of it there (yet).
+    fn outcome(&self, tx: B256, block: B256) -> impl Future<Output = Result<Option<Outcome>, Error>> + Send;
     /// The addresses we can sign with, in the order they were configured.
     fn signers(&self) -> Vec<Address>;
     /// How many transactions of `account` are in the canonical chain: its next nonce.

@@ -61,11 +61,46 @@ pub enum Meaning {
     },
 }
 
+/// A log that should concern us and cannot be understood: kept for a person to look at, and booked nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OddLog {
+    /// Its place in the block, if the node says one.
+    pub index: Option<u64>,
+    /// Its transaction, if the node says one.
+    pub tx_hash: Option<B256>,
+    /// The contract that emitted it.
+    pub address: Address,
+    /// Up to four topics.
+    pub topics: Vec<B256>,
+    /// The rest.
+    pub data: Vec<u8>,
+    /// Whom it may concern.
+    pub about: About,
+    /// What is wrong with it, in words.
+    pub why: String,
+}
+
+/// Whom an odd log may concern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// It is the escrow's own.
+    Escrow,
+    /// A token says that it moved to one of these addresses, or names them at least.
+    Purses(Vec<Address>),
+}
+
 /// A transaction of ours in a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// Its hash.
     pub tx_hash: B256,
+    /// How it ended; none while the node has no receipt for it.
+    pub outcome: Option<Outcome>,
+}
+
+/// What a receipt says. It decides nothing about money: the escrow's events do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
     /// Whether it did not revert.
     pub success: bool,
     /// Gas it used.

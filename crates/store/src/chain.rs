@@ -1,14 +1,15 @@
 //! The mirror of a chain: blocks by hash, the logs that concern us, and how far we are.
 
 use crate::codec::{Columns, big};
-use crate::{Error, PgConnection, statements};
+use crate::{Error, PgConnection, quarantine, statements};
 use alloy_primitives::{Address, B256};
+use domain::block::About;
 use domain::tier::{Heights, Tier};
-use sqlx::Row;
 use sqlx::postgres::PgRow;
+use sqlx::{Connection, Row};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use domain::block::{Header, Meaning, Observed, RawLog};
+pub use domain::block::{Header, Meaning, Observed, OddLog, Outcome, RawLog};
 
 statements! {
     INSERT_CHAIN = "INSERT INTO chains (chain_id, name, genesis_hash, escrow, token, settler, settle_tier, start_number,
@@ -43,11 +44,24 @@ statements! {
     COUNT_FOREIGN = "SELECT count(*) AS seen FROM deposits WHERE terms_hash = $1 AND foreign_token";
     TOUCHED_IN = "SELECT terms_hash FROM deposits WHERE chain_id = $1 AND block_number > $2 AND block_number <= $3
         UNION SELECT terms_hash FROM escrow_events WHERE chain_id = $1 AND block_number > $2 AND block_number <= $3";
+    // What is stuck has a time of its own: else it would be due for ever, and keep others out.
     DUE = "SELECT t.terms_hash FROM invoice_terms t JOIN chains c USING (chain_id) WHERE t.chain_id = $1
-        AND (t.wake_seen_at <= c.tip_timestamp OR t.wake_final_at <= c.final_timestamp) LIMIT $2";
+        AND (t.wake_seen_at <= c.tip_timestamp OR t.wake_final_at <= c.final_timestamp)
+        AND NOT EXISTS (SELECT 1 FROM stuck_invoices s WHERE s.terms_hash = t.terms_hash)
+        UNION ALL SELECT terms_hash FROM stuck_invoices WHERE chain_id = $1 AND retry_at <= now() LIMIT $2";
     OURS_AMONG = "SELECT tx_hash FROM attempts WHERE chain_id = $1 AND tx_hash = ANY($2)";
     INSERT_OBSERVATION = "INSERT INTO observations (chain_id, tx_hash, block_hash, block_number, success, gas_used, fee_units)
         VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric)";
+    WITHOUT_OUTCOME = "SELECT tx_hash, block_hash FROM observations WHERE chain_id = $1 AND success IS NULL AND ask_at <= now()
+        ORDER BY ask_at, block_number LIMIT $2";
+    OUTCOME = "UPDATE observations SET success = $3, gas_used = $4, fee_units = $5::text::numeric
+        WHERE tx_hash = $1 AND block_hash = $2 AND success IS NULL";
+    NO_OUTCOME = "UPDATE observations SET asks = LEAST(asks + 1, 1000),
+        ask_at = now() + make_interval(secs => LEAST(60, 0.25 * power(2, LEAST(asks, 10)))) WHERE tx_hash = $1 AND block_hash = $2";
+    TERMS_OF_TX = "SELECT DISTINCT terms_hash FROM escrow_events WHERE chain_id = $1 AND block_hash = $2 AND tx_hash = $3";
+    FEES = "UPDATE blockchain_transactions b SET fee_units = $4::text::numeric FROM escrow_events e
+        WHERE e.chain_id = $1 AND e.block_hash = $2 AND e.tx_hash = $3
+            AND b.chain_id = e.chain_id AND b.block_hash = e.block_hash AND b.log_index = e.log_index";
 }
 
 /// The most transfers of foreign tokens that are remembered for one invoice.
@@ -160,15 +174,27 @@ pub async fn block_hash(db: &mut PgConnection, chain: u64, number: u64) -> Resul
     row.map(|row| row.hash("hash")).transpose()
 }
 
-/// Appends a block with the logs in it that concern us; returns the invoices they concern. Logs that concern nobody are
-/// not stored.
+/// What appending a block has led to.
+#[derive(Clone, Debug, Default)]
+pub struct Appended {
+    /// The invoices the block concerns.
+    pub touched: BTreeSet<B256>,
+    /// The logs that were put into quarantine, each with its reason.
+    pub quarantined: Vec<OddLog>,
+    /// How many more there were than are kept.
+    pub left_out: usize,
+}
+
+/// Appends a block with the logs in it that concern us. Logs that concern nobody are not stored; what concerns us and
+/// cannot be understood or booked goes to quarantine, and the rest of the block is booked all the same.
 pub async fn append(
     db: &mut PgConnection,
     chain: u64,
     header: &Header,
     logs: &[(RawLog, Meaning)],
+    odd: &[OddLog],
     observed: &[Observed],
-) -> Result<BTreeSet<B256>, Error> {
+) -> Result<Appended, Error> {
     let id = big(chain)?;
     bind_header(sqlx::query(INSERT_BLOCK), id, header)?.execute(&mut *db).await?;
     sqlx::query(MOVE_TIP)
@@ -178,9 +204,10 @@ pub async fn append(
         .bind(big(header.timestamp)?)
         .execute(&mut *db)
         .await?;
-    let known = Known::of(db, id, logs).await?;
+    let known = Known::of(db, id, logs.iter(), odd).await?;
     let mut touched = BTreeSet::new();
     let mut foreign = BTreeMap::new();
+    let mut unbooked = Vec::new();
     for (log, meaning) in logs {
         let Some((terms_hash, token)) = known.concerns(meaning) else { continue };
         if let Meaning::Transfer { amount, .. } = meaning {
@@ -189,46 +216,140 @@ pub async fn append(
                 continue;
             }
         }
-        insert_log(db, id, header, log).await?;
-        match meaning {
-            Meaning::Transfer { from, amount, .. } => {
-                bind_log(sqlx::query(INSERT_DEPOSIT), id, header, log)?
-                    .bind(terms_hash.as_slice())
-                    .bind(log.address.as_slice())
-                    .bind(log.address != token)
-                    .bind(from.as_slice())
-                    .bind(amount.to_string())
-                    .execute(&mut *db)
-                    .await?;
+        // A row that the database refuses must not take the block with it.
+        let mut inner = db.begin().await?;
+        match book(&mut inner, id, header, log, meaning, (terms_hash, token)).await {
+            Ok(()) => {
+                inner.commit().await?;
+                touched.insert(terms_hash);
             }
-            Meaning::Recorded { kind, token, to, amount, paid, status, .. } => {
-                bind_log(sqlx::query(INSERT_EVENT), id, header, log)?
-                    .bind(terms_hash.as_slice())
-                    .bind(i16::from(*kind))
-                    .bind(token.as_slice())
-                    .bind(to.as_slice())
-                    .bind(amount.to_string())
-                    .bind(paid.to_string())
-                    .bind(i16::from(*status))
-                    .execute(&mut *db)
-                    .await?;
+            Err(error) if error.is_of_the_data() => {
+                inner.rollback().await?;
+                unbooked.push((odd_log(log, meaning, &error), Some(terms_hash)));
             }
+            Err(error) => return Err(error),
         }
-        touched.insert(terms_hash);
     }
+    for log in odd {
+        if let Some(terms_hash) = known.may_concern(log) {
+            unbooked.push((log.clone(), terms_hash));
+        }
+    }
+    let (quarantined, left_out) = quarantine::put(db, id, header, unbooked).await?;
     for seen in observed {
+        let outcome = seen.outcome.as_ref();
         sqlx::query(INSERT_OBSERVATION)
             .bind(id)
             .bind(seen.tx_hash.as_slice())
             .bind(header.hash.as_slice())
             .bind(big(header.number)?)
-            .bind(seen.success)
-            .bind(big(seen.gas_used)?)
-            .bind(seen.fee.to_string())
+            .bind(outcome.map(|outcome| outcome.success))
+            .bind(outcome.map(|outcome| big(outcome.gas_used)).transpose()?)
+            .bind(outcome.map(|outcome| outcome.fee.to_string()))
             .execute(&mut *db)
             .await?;
     }
-    Ok(touched)
+    Ok(Appended { touched, quarantined, left_out })
+}
+
+/// The invoices that these logs concern, as far as they are known now: what a block will touch, before it does.
+pub async fn concerned<'a>(
+    db: &mut PgConnection,
+    chain: u64,
+    logs: impl Iterator<Item = &'a (RawLog, Meaning)> + Send,
+) -> Result<BTreeSet<B256>, Error> {
+    let known = Known::of(db, big(chain)?, logs, &[]).await?;
+    Ok(known.purses.into_iter().map(|(_, terms_hash, _)| terms_hash).chain(known.terms).collect())
+}
+
+/// Writes a log and what it means.
+async fn book(
+    db: &mut PgConnection,
+    chain: i64,
+    header: &Header,
+    log: &RawLog,
+    meaning: &Meaning,
+    (terms_hash, invoiced): (B256, Address),
+) -> Result<(), Error> {
+    insert_log(db, chain, header, log).await?;
+    match meaning {
+        Meaning::Transfer { from, amount, .. } => {
+            bind_log(sqlx::query(INSERT_DEPOSIT), chain, header, log)?
+                .bind(terms_hash.as_slice())
+                .bind(log.address.as_slice())
+                .bind(log.address != invoiced)
+                .bind(from.as_slice())
+                .bind(amount.to_string())
+                .execute(db)
+                .await?;
+        }
+        Meaning::Recorded { kind, token, to, amount, paid, status, .. } => {
+            bind_log(sqlx::query(INSERT_EVENT), chain, header, log)?
+                .bind(terms_hash.as_slice())
+                .bind(i16::from(*kind))
+                .bind(token.as_slice())
+                .bind(to.as_slice())
+                .bind(amount.to_string())
+                .bind(paid.to_string())
+                .bind(i16::from(*status))
+                .execute(db)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// A log that could be read and not be booked.
+fn odd_log(log: &RawLog, meaning: &Meaning, error: &Error) -> OddLog {
+    OddLog {
+        index: Some(log.index),
+        tx_hash: Some(log.tx_hash),
+        address: log.address,
+        topics: log.topics.clone(),
+        data: log.data.clone(),
+        about: match meaning {
+            Meaning::Transfer { to, .. } => About::Purses(vec![*to]),
+            Meaning::Recorded { .. } => About::Escrow,
+        },
+        why: format!("it cannot be booked: {error}"),
+    }
+}
+
+/// Transactions of ours in mirrored blocks, with those blocks, whose receipt is still to come and worth asking for now: at
+/// most `limit`, those first that waited longest.
+pub async fn without_outcome(db: &mut PgConnection, chain: u64, limit: u32) -> Result<Vec<(B256, B256)>, Error> {
+    let rows = sqlx::query(WITHOUT_OUTCOME).bind(big(chain)?).bind(i64::from(limit)).fetch_all(db).await?;
+    rows.iter().map(|row| Ok((row.hash("tx_hash")?, row.hash("block_hash")?))).collect()
+}
+
+/// Notes how a transaction of ours ended in a block, or that nobody can say yet: then it is asked for again later, each time
+/// after longer, up to a minute. The caller holds the chain.
+pub async fn put_outcome(
+    db: &mut PgConnection,
+    chain: u64,
+    tx: B256,
+    block: B256,
+    outcome: Option<&Outcome>,
+) -> Result<(), Error> {
+    let Some(outcome) = outcome else {
+        sqlx::query(NO_OUTCOME).bind(tx.as_slice()).bind(block.as_slice()).execute(db).await?;
+        return Ok(());
+    };
+    let id = big(chain)?;
+    let of_tx = |sql| sqlx::query(sql).bind(id).bind(block.to_vec()).bind(tx.to_vec());
+    let rows = of_tx(TERMS_OF_TX).fetch_all(&mut *db).await?;
+    let terms = rows.iter().map(|row| row.hash("terms_hash")).collect::<Result<Vec<_>, _>>()?;
+    crate::projection::lock(db, terms).await?;
+    sqlx::query(OUTCOME)
+        .bind(tx.as_slice())
+        .bind(block.as_slice())
+        .bind(outcome.success)
+        .bind(big(outcome.gas_used)?)
+        .bind(outcome.fee.to_string())
+        .execute(&mut *db)
+        .await?;
+    of_tx(FEES).bind(outcome.fee.to_string()).execute(db).await?;
+    Ok(())
 }
 
 /// Takes the highest block off again, with everything read from it; returns the invoices it concerned and the tip that
@@ -293,8 +414,18 @@ struct Known {
 }
 
 impl Known {
-    async fn of(db: &mut PgConnection, chain: i64, logs: &[(RawLog, Meaning)]) -> Result<Self, Error> {
+    async fn of<'a>(
+        db: &mut PgConnection,
+        chain: i64,
+        logs: impl Iterator<Item = &'a (RawLog, Meaning)> + Send,
+        odd: &[OddLog],
+    ) -> Result<Self, Error> {
         let (mut to, mut hashes) = (BTreeSet::new(), BTreeSet::new());
+        for log in odd {
+            if let About::Purses(purses) = &log.about {
+                to.extend(purses.iter().map(|purse| purse.to_vec()));
+            }
+        }
         for (_, meaning) in logs {
             match meaning {
                 Meaning::Transfer { to: recipient, .. } => to.insert(recipient.to_vec()),
@@ -319,13 +450,24 @@ impl Known {
         Ok(known)
     }
 
+    /// The invoice whose purse this is, and its token.
+    fn at(&self, purse: Address) -> Option<(B256, Address)> {
+        let at = self.purses.binary_search_by_key(&purse, |(purse, ..)| *purse).ok()?;
+        self.purses.get(at).map(|&(_, terms_hash, token)| (terms_hash, token))
+    }
+
+    /// Whether an odd log is our business, and which invoice's.
+    fn may_concern(&self, log: &OddLog) -> Option<Option<B256>> {
+        match &log.about {
+            About::Escrow => Some(None),
+            About::Purses(purses) => purses.iter().find_map(|purse| self.at(*purse)).map(|(terms, _)| Some(terms)),
+        }
+    }
+
     /// The invoice a log concerns, and the invoice's token.
     fn concerns(&self, meaning: &Meaning) -> Option<(B256, Address)> {
         match meaning {
-            Meaning::Transfer { to, .. } => {
-                let at = self.purses.binary_search_by_key(to, |(purse, ..)| *purse).ok()?;
-                self.purses.get(at).map(|&(_, terms_hash, token)| (terms_hash, token))
-            }
+            Meaning::Transfer { to, .. } => self.at(*to),
             Meaning::Recorded { terms_hash, token, .. } => {
                 self.terms.binary_search(terms_hash).ok().map(|_| (*terms_hash, *token))
             }

@@ -20,6 +20,14 @@ pub enum Point {
     BeforeCloseCommit,
     /// It is committed that a transaction is closed.
     AfterClose,
+    /// Blocks and everything that follows from them are written; nothing is committed.
+    BeforeBlockCommit,
+    /// They are committed; the indexer has not gone on.
+    AfterBlockCommit,
+    /// In a re-org: the blocks that went are taken off, those that came are not there yet.
+    BetweenUndoAndAppend,
+    /// In a rebuild: everything is taken away, and half of it is there again.
+    InRebuild,
 }
 
 /// A bug that a test may seed.

@@ -15,6 +15,8 @@ pub mod keys;
 pub mod leases;
 pub mod orders;
 pub mod projection;
+pub mod quarantine;
+pub mod rebuild;
 pub mod tenants;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
@@ -78,6 +80,22 @@ impl Error {
                     | sqlx::Error::WorkerCrashed
             ),
             Self::TipMoved(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the fault is in what was read or written, so that it concerns that alone and nothing else: a value that a
+    /// rule of the database refuses, a row that makes no sense.
+    pub fn is_of_the_data(&self) -> bool {
+        match self {
+            Self::Corrupt(_) | Self::Missing(_) => true,
+            Self::Database(error) => {
+                !self.is_temporary()
+                    && matches!(
+                        error,
+                        sqlx::Error::Database(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)
+                    )
+            }
             _ => false,
         }
     }
@@ -161,6 +179,8 @@ pub fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         leases::STATEMENTS,
         orders::STATEMENTS,
         projection::STATEMENTS,
+        quarantine::STATEMENTS,
+        rebuild::STATEMENTS,
         tenants::STATEMENTS,
     ]
     .into_iter()

@@ -11,8 +11,8 @@ use domain::invoice::{Exception, Guard, InvoiceStatus};
 use domain::project::{self, Deposits, EventFact, Facts, IntentFact, Outcome, Recorded};
 use domain::tier::Heights;
 use domain::wallet::WalletStatus;
-use sqlx::Row;
 use sqlx::postgres::PgRow;
+use sqlx::{Connection, Row};
 
 statements! {
     // The row lock on the invoice is what makes two projections of it, or a projection and a request, take turns. It is taken
@@ -25,7 +25,8 @@ statements! {
             extract(epoch FROM i.expires_at)::bigint AS expires_at, i.sequence,
             t.chain_id, t.token, t.refund_key, t.settler, t.closes_at, t.flags, t.wake_seen_at, t.wake_final_at,
             w.wallet_id, w.status AS wallet_status, w.balance_units::text AS balance,
-            c.tip_number, c.safe_number, c.final_number, c.tip_timestamp, c.final_timestamp, c.settle_tier
+            c.tip_number, c.safe_number, c.final_number, c.tip_timestamp, c.final_timestamp, c.settle_tier,
+            EXISTS (SELECT 1 FROM stuck_invoices s WHERE s.terms_hash = t.terms_hash) AS stuck
         FROM invoice_terms t JOIN invoices i ON i.id = t.invoice_id JOIN invoice_wallets w ON w.invoice_id = i.id
         JOIN chains c ON c.chain_id = t.chain_id WHERE t.terms_hash = $1";
     DEPOSITS = "SELECT
@@ -107,6 +108,12 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, 'accepted')
         ON CONFLICT (id) DO UPDATE SET state = 'accepted', not_before = now(), updated_at = now()
         WHERE intents.state = 'superseded'";
+    STUCK = "INSERT INTO stuck_invoices (terms_hash, chain_id, error, retry_at)
+        SELECT t.terms_hash, t.chain_id, $2, now() + interval '1 second' FROM invoice_terms t WHERE t.terms_hash = $1
+        ON CONFLICT (terms_hash) DO UPDATE SET error = EXCLUDED.error, tries = LEAST(stuck_invoices.tries + 1, 1000),
+            retry_at = now() + make_interval(secs => LEAST(60, power(2, LEAST(stuck_invoices.tries, 10))))";
+    FREE = "DELETE FROM stuck_invoices WHERE terms_hash = $1";
+    RETRY = "SELECT terms_hash FROM stuck_invoices WHERE chain_id = $1 AND retry_at <= now() ORDER BY retry_at LIMIT $2";
     ANNOUNCE = "SELECT pg_notify($1, $2)";
     OUTBOX = "INSERT INTO outbox (tenant_id, aggregate, sequence, type, body) VALUES ($1, $2, $3, $4, $5)";
 }
@@ -122,6 +129,39 @@ pub async fn lock(db: &mut PgConnection, terms: impl IntoIterator<Item = B256>) 
     let terms: Vec<Vec<u8>> = terms.into_iter().map(|hash| hash.to_vec()).collect();
     sqlx::query(LOCK).bind(terms).fetch_all(db).await?;
     Ok(())
+}
+
+/// An invoice that could not be brought up to date.
+#[derive(Debug)]
+pub struct Stuck {
+    /// Its terms.
+    pub terms_hash: B256,
+    /// Why.
+    pub error: Error,
+}
+
+/// Brings the invoice with these terms up to date, or notes that it could not be and why: one invoice with a fault in its
+/// rows must not stop the block for all the others. It is tried again later, by the mirror and by the coordinator.
+pub async fn refresh_or_note(db: &mut PgConnection, terms_hash: B256) -> Result<Option<Stuck>, Error> {
+    let mut inner = db.begin().await?;
+    match refresh(&mut inner, terms_hash).await {
+        Ok(()) => {
+            inner.commit().await?;
+            Ok(None)
+        }
+        Err(error) if error.is_of_the_data() => {
+            inner.rollback().await?;
+            sqlx::query(STUCK).bind(terms_hash.as_slice()).bind(error.to_string()).execute(db).await?;
+            Ok(Some(Stuck { terms_hash, error }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Invoices of a chain that could not be brought up to date and whose time has come to be tried again, at most `limit`.
+pub async fn stuck(db: &mut PgConnection, chain: u64, limit: u32) -> Result<Vec<B256>, Error> {
+    let rows = sqlx::query(RETRY).bind(big(chain)?).bind(i64::from(limit)).fetch_all(db).await?;
+    rows.iter().map(|row| row.hash("terms_hash")).collect()
 }
 
 /// Brings the invoice with these terms up to date. Harmless to call at any time, any number of times.
@@ -147,7 +187,10 @@ pub async fn refresh(db: &mut PgConnection, terms_hash: B256) -> Result<(), Erro
     let wake = |at: Option<u64>| at.map(big).transpose();
     let (seen_at, final_at) = (wake(outcome.wake.seen_at)?, wake(outcome.wake.final_at)?);
     if (seen_at, final_at) != (row.try_get("wake_seen_at")?, row.try_get("wake_final_at")?) {
-        sqlx::query(WAKE).bind(terms_hash.as_slice()).bind(seen_at).bind(final_at).execute(db).await?;
+        sqlx::query(WAKE).bind(terms_hash.as_slice()).bind(seen_at).bind(final_at).execute(&mut *db).await?;
+    }
+    if row.try_get("stuck")? {
+        sqlx::query(FREE).bind(terms_hash.as_slice()).execute(db).await?;
     }
     Ok(())
 }

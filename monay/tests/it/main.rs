@@ -8,5 +8,7 @@ mod faults;
 mod indexer;
 mod keeper;
 mod keys;
+mod mirror;
 mod net;
+mod rebuild;
 mod store;

@@ -21,7 +21,7 @@ use std::time::Duration;
 use store::invoices::{InvoiceView, NewInvoice};
 use terms::abi::{IERC20, IInvoiceEscrow};
 use terms::{Deployment, InvoiceTerms};
-use test_chain::{Mining, Node};
+use test_chain::{Mining, Node, Proxy};
 use time::OffsetDateTime;
 
 /// One hour: the shortest life a wallet has.
@@ -76,6 +76,11 @@ impl Net {
         Self::of(Options { mining, ..Options::default() }).await
     }
 
+    /// A chain that calls nothing final before it is `2 × blocks` deep: room for re-orgs.
+    pub(crate) async fn deep(blocks: u64) -> Self {
+        Self::of(Options { mining: Mining::Manual, epoch: blocks, ..Options::default() }).await
+    }
+
     pub(crate) async fn of(options: Options) -> Self {
         let mining = options.mining;
         let program = Some(env!("CARGO_BIN_EXE_monay").into());
@@ -100,6 +105,60 @@ impl Net {
 
     pub(crate) fn node(&self) -> &Node {
         &self.stack.node
+    }
+
+    /// An indexer on the same database that asks the node at another URL.
+    pub(crate) async fn indexer_at(&self, url: &str) -> Indexer<Evm> {
+        let chain = Evm::connect(url, self.stack.chain().unwrap().id, None).await.unwrap();
+        Indexer { store: self.stack.store.clone(), chain }
+    }
+
+    /// A proxy before the node; the indexer asks it from now on.
+    pub(crate) async fn with_proxy(&mut self) -> Proxy {
+        let proxy = Proxy::start(self.node()).await.unwrap();
+        self.indexer = self.indexer_at(proxy.url()).await;
+        proxy
+    }
+
+    /// What of the mirror differs from a fresh index of the same blocks; nothing is changed.
+    pub(crate) async fn differences(&self) -> Vec<indexer::Compared> {
+        let rebuilt = self.indexer.rebuild(true, |_, _| {}).await.unwrap();
+        rebuilt.tables.into_iter().filter(|table| !table.is_same()).collect()
+    }
+
+    pub(crate) async fn digests(&self) -> Vec<store::rebuild::Digest> {
+        let chain = self.stack.chain().unwrap().id;
+        let mut db = self.stack.store.begin().await.unwrap();
+        store::rebuild::hold(&mut db, chain).await.unwrap();
+        let digests = store::rebuild::digests(&mut db, chain).await.unwrap();
+        db.rollback().await.unwrap();
+        digests
+    }
+
+    /// Puts code at `at` that emits these logs whenever it is called, and calls it; nothing is mined.
+    pub(crate) async fn emit(&self, at: Address, logs: &[(Vec<B256>, Vec<u8>)]) -> B256 {
+        let push = |number: usize| [&[0x61][..], &u16::try_from(number).unwrap().to_be_bytes()].concat();
+        let mut code = Vec::new();
+        for (topics, data) in logs {
+            for (word, bytes) in data.chunks(32).enumerate() {
+                let mut padded = [0; 32];
+                padded[..bytes.len()].copy_from_slice(bytes);
+                code.extend([&[0x7f][..], &padded, &push(word * 32), &[0x52]].concat());
+            }
+            for topic in topics.iter().rev() {
+                code.extend([&[0x7f][..], topic.as_slice()].concat());
+            }
+            code.extend(push(data.len()));
+            code.extend([0x5f, 0xa0 + u8::try_from(topics.len()).unwrap()]);
+        }
+        code.push(0);
+        self.set_code(at, &code).await;
+        self.send(Cast::STRANGER, at, vec![]).await
+    }
+
+    pub(crate) async fn set_code(&self, at: Address, code: &[u8]) {
+        let code = alloy_primitives::hex::encode_prefixed(code);
+        self.node().rpc("anvil_setCode", serde_json::json!([at, code])).await.unwrap();
     }
 
     pub(crate) fn token(&self) -> Address {
