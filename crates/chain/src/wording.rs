@@ -79,8 +79,8 @@ mod tests {
 
     #[test]
     fn each_clients_words_are_understood() {
-        let taken = |_| Sent::Taken;
-        let all: &[(&str, &[&str], fn(String) -> Sent)] = &[
+        type Meaning = fn(String) -> Sent;
+        let all: &[(&str, &[&str], Meaning)] = &[
             (
                 "known",
                 &[
@@ -89,7 +89,7 @@ mod tests {
                     "transaction already imported",                   // anvil
                     "Known transaction",                              // besu
                 ],
-                taken,
+                |_| Sent::Taken,
             ),
             (
                 "nonce too low",

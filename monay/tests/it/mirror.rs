@@ -410,7 +410,7 @@ async fn behind_and_live_with_two_indexers_and_restarts_every_deposit_counts_onc
 #[tokio::test]
 async fn killed_anywhere_in_a_reorg_the_mirror_is_what_a_fresh_index_would_be() {
     for point in [Point::BetweenUndoAndAppend, Point::BeforeBlockCommit, Point::AfterBlockCommit] {
-        let mut net = Net::deep(20).await;
+        let net = Net::deep(20).await;
         let (gone, stays) = (net.issue(Wish::default()).await, net.issue(Wish::default()).await);
         net.transfer(gone.purse, AMOUNT).await;
         net.node().mine(2).await.unwrap();
