@@ -123,7 +123,7 @@ async fn submit(mut tx: Tx, found: &Found, body: &JsonBody) -> Result<Response, 
     check(found, &known.terms, &signed)?;
     let found = invoices::again(&mut tx, found).await?;
     commit(tx).await?;
-    tracing::info!(intent = %id, "authorization accepted");
+    tracing::info!(invoice = found.view.id, intent = %id, "authorization accepted");
     json(StatusCode::ACCEPTED, &answer(found.view.status))
 }
 

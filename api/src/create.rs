@@ -174,7 +174,7 @@ pub(crate) async fn create(State(app): State<Arc<App>>, key: Key, body: JsonBody
     if let Ok(location) = HeaderValue::from_str(&format!("/api/invoices/{id}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
-    tracing::info!(tenant = tenant_id, chain = %mirror_name(&mirror), "invoice created");
+    tracing::info!(invoice = id, tenant = tenant_id, chain = %mirror_name(&mirror), "invoice created");
     Ok(response)
 }
 

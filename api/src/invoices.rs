@@ -154,7 +154,7 @@ pub(crate) async fn pay(State(app): State<Arc<App>>, key: Key, body: JsonBody) -
     refresh(&mut tx, &tenant_id, &id).await?;
     let found = find(&mut tx, &tenant_id, &id).await?;
     commit(tx).await?;
-    tracing::info!(tenant = tenant_id, "payment requested");
+    tracing::info!(invoice = id, tenant = tenant_id, "payment requested");
     found.answer(&app, StatusCode::ACCEPTED)
 }
 

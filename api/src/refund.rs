@@ -105,7 +105,7 @@ async fn refund(app: &App, mut tx: Tx, found: &Found, by: &'static str, body: &J
     };
     store::projection::refresh(&mut tx, known.hash).await?;
     commit(tx).await?;
-    tracing::info!(by, %token, to = answer.to, intent = answer.intent_id, "refund asked for");
+    tracing::info!(invoice = found.view.id, intent = answer.intent_id, by, %token, to = answer.to, "refund asked for");
     json(StatusCode::ACCEPTED, &answer)
 }
 

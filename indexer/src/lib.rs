@@ -18,6 +18,7 @@ use store::Store;
 use store::chain::{Appended, Mirror};
 use store::fault::{self, Point};
 use store::projection::Stuck;
+use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 /// The most blocks written in one transaction.
@@ -31,6 +32,9 @@ const MAX_RECEIPTS: u32 = 8;
 
 /// How often it is said that the node is behind.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
+
+/// How long the step under way may take that is to be the last.
+const DRAIN: Duration = Duration::from_secs(20);
 
 /// How the indexer runs.
 #[derive(Clone, Copy, Debug)]
@@ -115,41 +119,65 @@ pub async fn run<C: Chain>(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
     let indexer = Indexer { store, chain };
-    indexer.check_genesis().await?;
-    indexer.introduce().await?;
-    tokio::pin!(shutdown);
-    let chain = indexer.chain.id();
-    let (mut quiet, mut said) = (Duration::ZERO, None::<Instant>);
-    loop {
-        match indexer.advance().await {
-            Ok(Progress::Behind) => quiet = Duration::ZERO,
-            Ok(Progress::Level) => {
-                quiet = config.poll;
-                if said.take().is_some() {
-                    info!(chain, "the node has caught up");
+    let (stop, stopped) = watch::channel(false);
+    let told = async {
+        shutdown.await;
+        let _ = stop.send(true);
+        tokio::time::sleep(DRAIN).await;
+        warn!(seconds = DRAIN.as_secs(), "a step has not ended and is cut: nothing of it is stored");
+    };
+    let work = async {
+        match indexer.check_genesis().await {
+            // Told to stop before it could begin: what the node had to say does not matter any more.
+            Err(_) if *stopped.borrow() => return Ok(()),
+            checked => checked?,
+        }
+        indexer.introduce().await?;
+        indexer.steps(config, stopped).await
+    };
+    tokio::select! {
+        ended = work => ended,
+        () = told => Ok(()),
+    }
+}
+
+impl<C: Chain> Indexer<C> {
+    /// Step after step until told to stop; the one under way is finished first.
+    async fn steps(&self, config: Config, mut stopped: watch::Receiver<bool>) -> Result<(), Error> {
+        let chain = self.chain.id();
+        let (mut quiet, mut said) = (Duration::ZERO, None::<Instant>);
+        while !*stopped.borrow() {
+            match self.advance().await {
+                Ok(Progress::Behind) => quiet = Duration::ZERO,
+                Ok(Progress::Level) => {
+                    quiet = config.poll;
+                    if said.take().is_some() {
+                        info!(chain, "the node has caught up");
+                    }
+                }
+                Ok(Progress::NodeBehind { node, mirror }) => {
+                    quiet = config.poll;
+                    if said.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
+                        warn!(
+                            chain,
+                            node, mirror, "the node is behind the mirror: it lags or was rolled back; waiting for it"
+                        );
+                        said = Some(Instant::now());
+                    }
+                }
+                Err(error) if error.is_fatal() => return Err(error),
+                Err(error) => {
+                    warn!(chain, %error, "no progress; trying again");
+                    quiet = (quiet * 2).clamp(config.poll, Duration::from_secs(5));
                 }
             }
-            Ok(Progress::NodeBehind { node, mirror }) => {
-                quiet = config.poll;
-                if said.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
-                    warn!(
-                        chain,
-                        node, mirror, "the node is behind the mirror: it lags or was rolled back; waiting for it"
-                    );
-                    said = Some(Instant::now());
-                }
-            }
-            Err(error) if error.is_fatal() => return Err(error),
-            Err(error) => {
-                warn!(chain, %error, "no progress; trying again");
-                quiet = (quiet * 2).clamp(config.poll, Duration::from_secs(5));
+            tokio::select! {
+                biased;
+                _ = stopped.changed() => {}
+                () = tokio::time::sleep(quiet) => {}
             }
         }
-        tokio::select! {
-            biased;
-            () = &mut shutdown => return Ok(()),
-            () = tokio::time::sleep(quiet) => {}
-        }
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use domain::tier::Tier;
 use keeper::Duty;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use std::time::Duration;
 const PREFIX: &str = "MONAY__";
 
 /// All of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Postgres, as a URL.
@@ -106,7 +107,7 @@ pub struct VaultConfig {
 }
 
 /// A chain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChainConfig {
     /// Chain id.
@@ -192,19 +193,19 @@ impl Config {
         }
     }
 
+    /// As TOML, with everything in it: for the file that services read.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        toml::to_string_pretty(self).map_err(|error| Error::Config(error.to_string()))
+    }
+
     /// As TOML, without the password of the database and without what may be a key in a node's URL.
     pub fn printed(&self) -> Result<String, Error> {
         let mut shown = self.clone();
-        if let Some((before, host)) = shown.database_url.rsplit_once('@')
-            && let Some((scheme, user)) = before.split_once("://")
-        {
-            let user = user.split_once(':').map_or(user, |(user, _)| user);
-            shown.database_url = format!("{scheme}://{user}:***@{host}");
-        }
+        shown.database_url = shown_database(&shown.database_url);
         for chain in shown.chains.values_mut() {
             chain.rpc_url = chain::evm::shown_url(&chain.rpc_url);
         }
-        toml::to_string_pretty(&shown).map_err(|error| Error::Config(error.to_string()))
+        shown.to_toml()
     }
 
     /// How a keeper with this duty runs, and the section that says so.
@@ -237,6 +238,34 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
         OneOrMany::One(path) => vec![path],
         OneOrMany::Many(paths) => paths,
     })
+}
+
+/// A database's URL without its password, wherever in it that stands.
+fn shown_database(url: &str) -> String {
+    let (url, query) = url.split_once('?').map_or((url, ""), |(url, query)| (url, query));
+    let parts = query.split('&').filter(|part| !part.is_empty() && !part.starts_with("password="));
+    let query = parts.collect::<Vec<_>>().join("&");
+    let shown = match url.rsplit_once('@').and_then(|(before, host)| Some((before.split_once("://")?, host))) {
+        Some(((scheme, user), host)) => {
+            let user = user.split_once(':').map_or(user, |(user, _)| user);
+            format!("{scheme}://{user}:***@{host}")
+        }
+        None => url.to_owned(),
+    };
+    if query.is_empty() { shown } else { format!("{shown}?{query}") }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.printed().as_deref().unwrap_or("Config(..)"))
+    }
+}
+
+impl fmt::Debug for ChainConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let node = chain::evm::shown_url(&self.rpc_url);
+        f.debug_struct("ChainConfig").field("id", &self.id).field("node", &node).finish_non_exhaustive()
+    }
 }
 
 /// Sets the key that a variable's name says; words between double underscores are tables.

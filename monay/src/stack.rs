@@ -111,7 +111,6 @@ pub const OTHER_TENANT: &str = "tenant-waterworks";
 const CUSTOMER_FUNDS: u128 = 10_000_000_000;
 
 /// A running installation. Dropping it stops everything and removes its directory.
-#[derive(Debug)]
 pub struct Stack {
     /// The chain.
     pub node: Node,
@@ -130,7 +129,14 @@ pub struct Stack {
     program: PathBuf,
     postgres: Postgres,
     // Last: whatever still talks to it is gone before it.
-    _anvil: Option<Anvil>,
+    anvil: Option<Anvil>,
+}
+
+/// Without its API keys.
+impl std::fmt::Debug for Stack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stack").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 /// A private directory that goes with its owner.
@@ -164,7 +170,7 @@ impl Stack {
         let api_key = setup::tenant(&config, &tenant(TENANT, "UtilityCo Electric", Cast::ENTERPRISE)).await?;
         let other = tenant(OTHER_TENANT, "City Waterworks", Cast::OTHER_ENTERPRISE);
         let other_api_key = setup::tenant(&config, &other).await?;
-        let text = toml::to_string_pretty(&config).map_err(|error| Error::Config(error.to_string()))?;
+        let text = config.to_toml()?;
         let file = directory.0.join("monay.toml");
         std::fs::write(&file, text).map_err(Error::file(&file))?;
         let program = match options.program {
@@ -182,7 +188,7 @@ impl Stack {
             directory,
             program,
             postgres,
-            _anvil: anvil,
+            anvil,
         })
     }
 
@@ -244,6 +250,13 @@ impl Stack {
         self.services().get(&service)?.id()
     }
 
+    /// Tells a service to stop, as an operator's system does: with SIGTERM.
+    pub async fn terminate(&self, service: Service) {
+        if let Some(pid) = self.services.get(&service).and_then(|running| running.child.id()) {
+            let _ = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await;
+        }
+    }
+
     /// Waits until a service has ended by itself, at most `patience`; how it ended. Looks and does not `wait`, because
     /// that closes the child's standard input first, which tells it to stop.
     pub async fn ended(&self, service: Service, patience: Duration) -> Option<ExitStatus> {
@@ -281,6 +294,16 @@ impl Stack {
         self.directory.0.join(format!("{}.log", service.name()))
     }
 
+    /// Anvil's process id, if it is ours.
+    pub fn anvil_pid(&self) -> Option<u32> {
+        self.anvil.as_ref().and_then(Anvil::pid)
+    }
+
+    /// Postgres.
+    pub fn postgres(&self) -> &Postgres {
+        &self.postgres
+    }
+
     /// Which Postgres runs, in words.
     pub fn postgres_source(&self) -> &str {
         self.postgres.source()
@@ -304,7 +327,7 @@ impl Stack {
             }
         }
         self.store.close().await;
-        let Self { postgres, _anvil: anvil, .. } = self;
+        let Self { postgres, anvil, .. } = self;
         if let Some(anvil) = anvil {
             anvil.stop().await;
         }

@@ -36,11 +36,13 @@ const RPC_TIMEOUT: Duration = Duration::from_secs(15);
 const METHOD_NOT_FOUND: i64 = -32601;
 
 /// A node, and the keys we send with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Evm {
     id: u64,
-    /// As configured, and as it may be shown: a provider's URL holds the key to it.
-    url: (String, String),
+    /// What the key to the node may look like in the words of others, longest first, each with what may be shown of it.
+    secrets: Vec<(String, String)>,
+    /// As it may be shown.
+    shown: String,
     provider: RootProvider<AnyNetwork>,
     signers: Vec<PrivateKeySigner>,
 }
@@ -55,29 +57,30 @@ impl Evm {
         let signers = signers.into_iter().collect();
         // Set once for the process; a second time is refused and harmless.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let url = rpc_url
+        let url: reqwest::Url = rpc_url
             .parse()
             .map_err(|error| Error::Configuration(format!("'{}' is no URL: {error}", shown_url(rpc_url))))?;
+        let secrets = secrets_of(rpc_url, &url);
         let client = reqwest::Client::builder()
             .timeout(RPC_TIMEOUT)
             .build()
             .map_err(|error| Error::Configuration(format!("no HTTP client: {error}")))?;
         let provider = RootProvider::new(RpcClient::new(Http::with_client(client, url), true));
-        let evm = Self { id, url: (rpc_url.to_owned(), shown_url(rpc_url)), provider, signers };
+        let evm = Self { id, secrets, shown: shown_url(rpc_url), provider, signers };
         let there = evm.provider.get_chain_id().await.map_err(|error| evm.failed(&error))?;
         if there != id {
-            return Err(Error::Configuration(format!("{} is chain {there}, the configuration says {id}", evm.url.1)));
+            return Err(Error::OtherChain { node: evm.shown, found: there, expected: id });
         }
         Ok(evm)
     }
 
     /// What went wrong, without the key to the node.
     fn words(&self, error: &RpcError<TransportErrorKind>) -> String {
-        let (url, shown) = &self.url;
-        error.to_string().replace(url.as_str(), shown).replace(url.trim_end_matches('/'), shown.trim_end_matches('/'))
+        self.secrets.iter().fold(error.to_string(), |words, (secret, shown)| words.replace(secret, shown))
     }
 
-    fn failed(&self, error: &RpcError<TransportErrorKind>) -> Error {
+    /// An error of [`Evm::provider`] as one of ours, without the key to the node.
+    pub fn failed(&self, error: &RpcError<TransportErrorKind>) -> Error {
         match error {
             RpcError::ErrorResp(_) => Error::Refused(self.words(error)),
             error => Error::Unreachable(self.words(error)),
@@ -156,7 +159,15 @@ impl Evm {
         key.ok_or_else(|| Error::Configuration(format!("no key of {signer} is configured")))
     }
 
-    fn sign_call(&self, slot: Slot, to: Address, input: Bytes, gas_limit: u64, fees: Fees) -> Result<Signed, Error> {
+    /// Signs any call.
+    pub fn sign_call(
+        &self,
+        slot: Slot,
+        to: Address,
+        input: Bytes,
+        gas_limit: u64,
+        fees: Fees,
+    ) -> Result<Signed, Error> {
         let tx = TxEip1559 {
             chain_id: self.id,
             nonce: slot.nonce,
@@ -381,6 +392,31 @@ fn block(block: AnyRpcBlock) -> Block {
         timestamp: block.header.timestamp,
     };
     Block { header, transactions: block.transactions.hashes().collect(), bloom: block.header.logs_bloom }
+}
+
+/// How a node's URL may appear in what others say: as it was given, as it is normalised, without user and password (HTTP
+/// clients send those apart), and what is left of each when somebody shortens it.
+fn secrets_of(given: &str, url: &reqwest::Url) -> Vec<(String, String)> {
+    let shown = shown_url(given);
+    let mut bare = url.clone();
+    let _ = (bare.set_username(""), bare.set_password(None));
+    let whole = [given.to_owned(), url.to_string(), bare.to_string()];
+    let mut secrets: Vec<(String, String)> = whole.into_iter().map(|whole| (whole, shown.clone())).collect();
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    for part in [format!("{}{query}", url.path()), url.path().to_owned(), query] {
+        if part.len() > 1 {
+            secrets.push((part, "/…".to_owned()));
+        }
+    }
+    secrets.extend(url.password().map(|password| (password.to_owned(), "…".to_owned())));
+    secrets.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
+    secrets
+}
+
+impl std::fmt::Debug for Evm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Evm").field("id", &self.id).field("node", &self.shown).finish_non_exhaustive()
+    }
 }
 
 /// Scheme and host of a URL: what may be shown of it.

@@ -29,6 +29,16 @@ pub enum Error {
     /// What it said makes no sense.
     #[error("the node's answer makes no sense: {0}")]
     Nonsense(String),
+    /// Another chain behind the URL.
+    #[error("{node} is chain {found}, the configuration says {expected}")]
+    OtherChain {
+        /// The node, as it may be shown.
+        node: String,
+        /// Its chain id.
+        found: u64,
+        /// The one that was asked for.
+        expected: u64,
+    },
     /// The configuration does not lead to a chain.
     #[error("{0}")]
     Configuration(String),
@@ -66,7 +76,7 @@ pub struct Tags {
 }
 
 /// One thing to do on chain.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Action {
     /// Pay the payees of these invoices from their purses; with several, one that fails fails alone.
     Settle(Vec<InvoiceTerms>),
@@ -78,6 +88,25 @@ pub enum Action {
     RefundByOrder(InvoiceTerms, RefundOrder, Bytes),
     /// Submit a payer's authorization and settle.
     Fund(InvoiceTerms, Authorization),
+}
+
+/// Without the signatures that orders and authorizations carry: until they are on chain whoever has one can use it.
+impl std::fmt::Debug for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Settle(terms) => write!(f, "Settle({} invoices)", terms.len()),
+            Self::Cancel(terms) => write!(f, "Cancel({})", terms.hash()),
+            Self::Refund(terms, token) => write!(f, "Refund({}, {token})", terms.hash()),
+            Self::RefundByOrder(terms, order, _) => write!(f, "RefundByOrder({}, to {})", terms.hash(), order.to),
+            Self::Fund(terms, authorization) => write!(f, "Fund({}, from {})", terms.hash(), authorization.from),
+        }
+    }
+}
+
+impl std::fmt::Debug for Signed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signed").field("hash", &self.hash).finish_non_exhaustive()
+    }
 }
 
 /// Where actions go: what a settler or a canceller does goes through the gate that knows their keys, what anyone may do
@@ -100,7 +129,7 @@ pub enum Simulated {
 }
 
 /// Signed bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Signed {
     /// What goes on the wire.
     pub raw: Bytes,

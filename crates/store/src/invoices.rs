@@ -56,7 +56,7 @@ statements! {
 }
 
 /// An invoice about to be issued. Its terms are complete: nothing is decided here.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NewInvoice<'a> {
     /// Our id.
     pub id: &'a str,
@@ -123,7 +123,7 @@ pub struct TransactionView {
 }
 
 /// An invoice with its wallet, terms and transactions, from one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[allow(missing_docs)]
 pub struct InvoiceView {
     pub id: String,
@@ -155,6 +155,19 @@ pub struct InvoiceView {
     pub wallet: WalletView,
     pub terms: Vec<TermsView>,
     pub transactions: Vec<TransactionView>,
+}
+
+/// Without the pay link's token and the customer's data: neither is for a log.
+impl std::fmt::Debug for NewInvoice<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewInvoice").field("id", &self.id).field("terms", &self.terms.hash()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for InvoiceView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InvoiceView").field("id", &self.id).field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 /// The wallet of an invoice.

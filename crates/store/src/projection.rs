@@ -13,6 +13,7 @@ use domain::tier::Heights;
 use domain::wallet::WalletStatus;
 use sqlx::postgres::PgRow;
 use sqlx::{Connection, Row};
+use tracing::{info, warn};
 
 statements! {
     // The row lock on the invoice is what makes two projections of it, or a projection and a request, take turns. It is taken
@@ -169,13 +170,22 @@ pub async fn refresh(db: &mut PgConnection, terms_hash: B256) -> Result<(), Erro
     lock(db, [terms_hash]).await?;
     let row = sqlx::query(LOAD).bind(terms_hash.as_slice()).fetch_optional(&mut *db).await?;
     let row = row.ok_or_else(|| Error::Missing(format!("no invoice has terms {terms_hash}")))?;
-    let mut seen = facts(db, terms_hash, &row).await?;
+    let refreshed = refresh_row(db, terms_hash, &row).await;
+    if let Err(error) = &refreshed {
+        // Whoever called knows the block or the pass, and not which invoice of many it was.
+        warn!(invoice = row.try_get::<&str, _>("invoice_id").unwrap_or_default(), %error, "could not be brought up to date");
+    }
+    refreshed
+}
+
+async fn refresh_row(db: &mut PgConnection, terms_hash: B256, row: &PgRow) -> Result<(), Error> {
+    let mut seen = facts(db, terms_hash, row).await?;
     let mut outcome = project::project(&seen.0);
     for _ in 0..MAX_LOOKS {
-        if write_intents(db, &row, &seen.0, &outcome).await? {
+        if write_intents(db, row, &seen.0, &outcome).await? {
             break;
         }
-        seen = facts(db, terms_hash, &row).await?;
+        seen = facts(db, terms_hash, row).await?;
         outcome = project::project(&seen.0);
     }
     let (facts, hashes) = seen;
@@ -183,7 +193,7 @@ pub async fn refresh(db: &mut PgConnection, terms_hash: B256) -> Result<(), Erro
     sqlx::query(TX_EVENTS).bind(terms_hash.as_slice()).execute(&mut *db).await?;
     sqlx::query(TX_TIERS).bind(row.try_get::<&str, _>("invoice_id")?).execute(&mut *db).await?;
     sqlx::query(PAYMENTS).bind(row.try_get::<&str, _>("invoice_id")?).execute(&mut *db).await?;
-    write_statuses(db, &row, &facts, &hashes, &outcome).await?;
+    write_statuses(db, row, &facts, &hashes, &outcome).await?;
     let wake = |at: Option<u64>| at.map(big).transpose();
     let (seen_at, final_at) = (wake(outcome.wake.seen_at)?, wake(outcome.wake.final_at)?);
     if (seen_at, final_at) != (row.try_get("wake_seen_at")?, row.try_get("wake_final_at")?) {
@@ -275,12 +285,14 @@ fn chain_time(row: &PgRow, column: &str) -> Result<u64, Error> {
 
 /// Whether the intents were still as the facts had them; if not, the facts have to be looked at again.
 async fn write_intents(db: &mut PgConnection, row: &PgRow, facts: &Facts, outcome: &Outcome) -> Result<bool, Error> {
+    let invoice: &str = row.try_get("invoice_id")?;
     for (id, state) in &outcome.intents {
         let was = facts.intents.iter().find(|intent| intent.id == *id).map_or("", |intent| intent.state.as_str());
         let query = sqlx::query(SET_INTENT).bind(id.as_slice()).bind(state.as_str()).bind(was);
         if query.execute(&mut *db).await?.rows_affected() == 0 {
             return Ok(false);
         }
+        info!(invoice, intent = %id, from = was, to = state.as_str(), "intent");
     }
     let mut news = false;
     for want in &outcome.wanted {
@@ -299,6 +311,7 @@ async fn write_intents(db: &mut PgConnection, row: &PgRow, facts: &Facts, outcom
             .bind(want.cumulative_before.to_string())
             .execute(&mut *db)
             .await?;
+        info!(invoice, intent = %want.id, kind = want.kind.as_str(), "intent wanted");
         news = true;
     }
     if news {
@@ -344,6 +357,8 @@ async fn write_statuses(
     if !changed {
         return Ok(());
     }
+    let (from, to, wallet) = (was.as_str(), is.as_str(), wallet_is.as_str());
+    info!(invoice = invoice_id, from, to, wallet_from = wallet_was.as_str(), wallet, tier, "invoice");
 
     let payment =
         facts.events.iter().zip(hashes).rfind(|(event, _)| matches!(event.what, Recorded::Settled | Recorded::Paid));

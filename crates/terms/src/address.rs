@@ -7,6 +7,10 @@ use alloy_primitives::b256;
 /// still makes these bytes.
 pub const PURSE_INIT_CODE_HASH: B256 = b256!("0x3965b1f587b891c1de8de2fbd8fd96d019106120348affb9fc3975e64793acf0");
 
+/// keccak256 of the code that `InvoiceEscrow`, version 1, has on every chain. Whoever is handed terms by a stranger checks
+/// with it that the escrow they name is the one whose rules are known.
+pub const ESCROW_CODE_HASH: B256 = b256!("0x26a867d2df4683f96511866c868c48415229693c5b14947c52d6c1c4bd0b04e9");
+
 /// Where the escrow contract is, and what it runs at each deposit address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deployment {

@@ -12,7 +12,7 @@ mod address;
 mod portable;
 mod rules;
 
-pub use address::{Deployment, PURSE_INIT_CODE_HASH};
+pub use address::{Deployment, ESCROW_CODE_HASH, PURSE_INIT_CODE_HASH};
 pub use alloy_primitives::{Address, B256};
 pub use portable::{NotTerms, PortableTerms};
 pub use rules::{BrokenRule, Here, MAX_LIFETIME_SECONDS};

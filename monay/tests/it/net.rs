@@ -52,6 +52,7 @@ pub(crate) struct Wish {
     pub(crate) partials: bool,
     pub(crate) refund_key: Option<Address>,
     pub(crate) manual: bool,
+    pub(crate) anyone_settles: bool,
 }
 
 /// A keeper that offers everything again at once and raises no fees.
@@ -197,7 +198,7 @@ impl Net {
             closes_at: expires_at + GRACE_SECONDS,
             refund_to: Cast::address(Cast::UNCLAIMED),
             refund_key: wish.refund_key.unwrap_or_default(),
-            settler: chain.gate,
+            settler: if wish.anyone_settles { Address::ZERO } else { chain.gate },
             flags: if wish.partials { terms::FLAG_PARTIALS } else { 0 },
         };
         let purse = terms.deposit_address(&Deployment::version_1(chain.escrow));

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Bytes, keccak256};
 use serde::Deserialize;
-use terms::{Address, B256, PURSE_INIT_CODE_HASH};
+use terms::{Address, B256, ESCROW_CODE_HASH, PURSE_INIT_CODE_HASH};
 
 /// `contracts/artifacts/deployment.json`.
 #[derive(Deserialize)]
@@ -16,8 +16,10 @@ struct Published {
 
 /// `contracts/artifacts/<contract>.json`, as far as it matters here.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Artifact {
     bytecode: Bytes,
+    deployed_bytecode: Bytes,
 }
 
 fn artifact<T: serde::de::DeserializeOwned>(name: &str) -> T {
@@ -45,4 +47,18 @@ fn escrow_is_where_the_deployer_puts_it() {
     let Published { deployer, salt, escrow, .. } = artifact("deployment");
     let init_code = artifact::<Artifact>("InvoiceEscrow").bytecode;
     assert_eq!(escrow, deployer.create2_from_code(salt, init_code));
+}
+
+/// The compiler leaves room in the code (PUSH32 of nothing) for the one number the constructor computes.
+#[test]
+fn escrow_code_hash_is_what_the_contracts_compile_to() {
+    let code = artifact::<Artifact>("InvoiceEscrow").deployed_bytecode;
+    let (room, filled) = ([&[0x7f][..], &[0; 32]].concat(), [&[0x7f][..], PURSE_INIT_CODE_HASH.as_slice()].concat());
+    let mut code = code.to_vec();
+    let places: Vec<usize> = (0..code.len() - 32).filter(|at| code[*at..*at + 33] == room).collect();
+    for at in &places {
+        code[*at..*at + 33].copy_from_slice(&filled);
+    }
+    assert!(!places.is_empty(), "the code has no room for the purse's hash");
+    assert_eq!(ESCROW_CODE_HASH, keccak256(code), "put this into ESCROW_CODE_HASH (crates/terms/src/address.rs)");
 }
