@@ -9,6 +9,7 @@
 pub mod attempts;
 pub mod chain;
 mod codec;
+pub mod diagnosis;
 pub mod fault;
 pub mod invoices;
 pub mod keys;
@@ -17,6 +18,8 @@ pub mod orders;
 pub mod projection;
 pub mod quarantine;
 pub mod rebuild;
+pub mod repair;
+pub mod schema;
 pub mod tenants;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
@@ -174,6 +177,7 @@ pub fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
         attempts::STATEMENTS,
         chain::STATEMENTS,
+        diagnosis::STATEMENTS,
         invoices::STATEMENTS,
         keys::STATEMENTS,
         leases::STATEMENTS,
@@ -181,6 +185,8 @@ pub fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         projection::STATEMENTS,
         quarantine::STATEMENTS,
         rebuild::STATEMENTS,
+        repair::STATEMENTS,
+        schema::STATEMENTS,
         tenants::STATEMENTS,
     ]
     .into_iter()
