@@ -61,6 +61,14 @@ pub enum Error {
     /// A story did not go as it must.
     #[error("{0}")]
     Story(String),
+    /// Recovery stopped: nothing was done, or nobody knows yet.
+    #[error("{why}")]
+    Recovery {
+        /// In which of the ways that have an exit code of their own.
+        stopped: crate::recover::Stopped,
+        /// What, and what to do.
+        why: String,
+    },
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,

@@ -2,8 +2,11 @@
 
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod error;
 pub mod rebuild;
+pub mod recover;
+pub mod repair;
 pub mod seeded;
 pub mod services;
 pub mod setup;

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use monay::services::{self, Service};
-use monay::{Error, config::Config, demo, rebuild, setup};
+use monay::{Error, config::Config, demo, doctor, rebuild, recover, repair, setup};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -52,6 +52,14 @@ enum Command {
     Rebuild(rebuild::RebuildArgs),
     /// Set up a tenant and print a new API key for it, once.
     Tenant(setup::TenantArgs),
+    /// Say what is missing, what lags and what is stuck, and what to do about each.
+    Doctor(doctor::Args),
+    /// Put intents that were given up back to work.
+    Retry(repair::Args),
+    /// Bring an invoice's money to where it belongs, with nothing but its terms and a node.
+    Recover(recover::Args),
+    /// Print the schema of the live database as Markdown: `docs/SCHEMA.md`.
+    Schema,
     /// Write a new key to a file that only you can read: the vault's root key, or the keeper's.
     Keygen {
         /// Where to.
@@ -85,8 +93,12 @@ fn main() -> ExitCode {
     // A read of standard input cannot be cancelled; nothing else is left to wait for.
     runtime.shutdown_background();
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Error::Interrupted) => ExitCode::from(130),
+        Err(Error::Recovery { stopped, why }) => {
+            eprintln!("monay: {why}");
+            ExitCode::from(stopped.exit_code())
+        }
         Err(error) => {
             eprintln!("monay: {error}");
             ExitCode::FAILURE
@@ -94,9 +106,9 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result<(), Error> {
+async fn run(cli: Cli) -> Result<ExitCode, Error> {
     let load = || Config::load(cli.config.as_deref(), std::env::vars());
-    match cli.command {
+    let done: Result<(), Error> = match cli.command {
         Command::Demo(args) => demo::run(args).await,
         Command::Devnet(args) => demo::devnet(args).await,
         Command::Api(args) => service(Service::Api, &load()?, &args).await,
@@ -107,6 +119,17 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Rebuild(args) => rebuild::run(&load()?, args).await,
         Command::Tenant(args) => {
             println!("{}", setup::tenant(&load()?, &args).await?);
+            Ok(())
+        }
+        // The only command whose answer is its exit code.
+        Command::Doctor(args) => return Ok(doctor::run(load(), &args).await),
+        Command::Retry(args) => {
+            println!("{}", repair::retry(&load()?, &args).await?.trim_end());
+            Ok(())
+        }
+        Command::Recover(args) => recover::run(args).await,
+        Command::Schema => {
+            print!("{}", setup::schema(&load()?).await?);
             Ok(())
         }
         Command::Keygen { file } => {
@@ -123,7 +146,8 @@ async fn run(cli: Cli) -> Result<(), Error> {
             }
             Ok(())
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 async fn service(service: Service, config: &Config, args: &ServiceArgs) -> Result<(), Error> {

@@ -61,6 +61,16 @@ async fn check_contracts(chain: &Evm, settings: &ChainConfig) -> Result<(), Erro
     }
 }
 
+/// The schema of the live database, as Markdown.
+pub async fn schema(config: &Config) -> Result<String, Error> {
+    let store = Store::connect(&config.database_url, 1).await?;
+    let mut db = store.snapshot().await?;
+    let schema = store::schema::describe(&mut db).await?;
+    drop(db);
+    store.close().await;
+    Ok(schema.to_string())
+}
+
 /// A tenant to be set up.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TenantArgs {

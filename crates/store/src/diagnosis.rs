@@ -39,7 +39,8 @@ statements! {
         AND a.created_at < clock_timestamp() - make_interval(secs => $3::integer)
         AND NOT EXISTS (SELECT 1 FROM observations o WHERE o.tx_hash = a.tx_hash) ORDER BY a.nonce LIMIT $2";
     NEXT_NONCE = "SELECT next_nonce FROM signers WHERE chain_id = $1 AND address = $2";
-    NONCES = "SELECT count(DISTINCT nonce) AS held FROM attempts WHERE chain_id = $1 AND signer = $2 AND nonce >= $3 AND nonce < $4";
+    NONCES = "SELECT count(DISTINCT nonce) AS held FROM attempts WHERE chain_id = $1 AND signer = $2 AND nonce >= $3 AND nonce < $4
+        AND state <> 'replaced'";
     OVERDUE = "SELECT i.id AS invoice_id, i.number, count(*) OVER () AS total,
             GREATEST(c.tip_timestamp - t.wake_seen_at, c.final_timestamp - t.wake_final_at) AS age
         FROM invoice_terms t JOIN chains c USING (chain_id) JOIN invoices i ON i.id = t.invoice_id WHERE t.chain_id = $1

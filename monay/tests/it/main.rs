@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cli;
 mod crash;
 mod demo;
+mod doctor;
 mod faults;
 mod indexer;
 mod keeper;
@@ -11,4 +13,8 @@ mod keys;
 mod mirror;
 mod net;
 mod rebuild;
+mod recover;
+mod schema;
+mod secrets;
+mod stop;
 mod store;
