@@ -155,7 +155,7 @@ fn found(wrong: Vec<String>, fine: impl FnOnce() -> String) -> Finding {
     if wrong.is_empty() { Fine(fine()) } else { Wrong(wrong) }
 }
 
-fn of_database<'a>(facts: &'a Facts) -> Result<&'a Database, Finding> {
+fn of_database(facts: &Facts) -> Result<&Database, Finding> {
     facts.database.as_ref().map_err(|_| Unknown("the database cannot be asked".to_owned()))
 }
 
