@@ -252,7 +252,7 @@ impl Stack {
 
     /// Tells a service to stop, as an operator's system does: with SIGTERM.
     pub async fn terminate(&self, service: Service) {
-        if let Some(pid) = self.services.get(&service).and_then(|running| running.child.id()) {
+        if let Some(pid) = self.pid(service) {
             let _ = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await;
         }
     }

@@ -236,8 +236,7 @@ async fn a_keeper_that_is_told_to_stop_drains_and_loses_nothing() {
     while proxy.calls("eth_sendRawTransaction").is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let pid = net.stack.pid(Service::Keeper).unwrap().to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    net.stack.terminate(Service::Keeper).await;
     let status = net.stack.ended(Service::Keeper, Duration::from_secs(30)).await.unwrap();
     assert_eq!(status.code(), Some(0));
     assert_eq!(net.count("SELECT count(*) FROM signers WHERE lease_owner IS NOT NULL").await, 0);
