@@ -100,6 +100,9 @@ pub const TRANSITIONS: &[(S, E, Guard, S)] = &[
     (S::Expired, E::Settled, Always, S::Paid),
     (S::Expired, E::Oversettled, Always, S::Overpaid),
     (S::Expired, E::CalledOff, Always, S::Cancelled),
+    // Called off with us is not yet cancelled on chain: there a settler, or whoever has stolen its key, can be faster.
+    (S::Cancelled, E::Settled, Always, S::Paid),
+    (S::Cancelled, E::Oversettled, Always, S::Overpaid),
     // What follows exists only because a chain may take back what it has shown.
     (S::PartiallyPaid, E::Waits, Reorg, S::PendingPayment),
     (S::Paid, E::Waits, Reorg, S::PendingPayment),
@@ -119,8 +122,6 @@ pub const TRANSITIONS: &[(S, E, Guard, S)] = &[
     (S::Cancelled, E::Waits, Reorg, S::PendingPayment),
     (S::Cancelled, E::Funded, Reorg, S::PendingPayment),
     (S::Cancelled, E::FundedInPart, Reorg, S::PartiallyPaid),
-    (S::Cancelled, E::Settled, Reorg, S::Paid),
-    (S::Cancelled, E::Oversettled, Reorg, S::Overpaid),
     (S::Cancelled, E::RanOut, Reorg, S::Expired),
 ];
 

@@ -117,6 +117,8 @@ pub struct Facts {
     pub settlement: Settlement,
     /// Whether the customer has said "pay".
     pub pay_requested: bool,
+    /// Whether the issuer has called the invoice off, with us and not (yet) on chain.
+    pub called_off: bool,
     /// Money in.
     pub deposits: Deposits,
     /// Whether other tokens were sent too.
@@ -272,21 +274,23 @@ impl<'a> Books<'a> {
         } else {
             facts.deposits.settleable
         };
-        may && in_time && self.open() && !self.payable(counted).is_zero()
+        may && in_time && !facts.called_off && self.open() && !self.payable(counted).is_zero()
     }
 
     /// Whether money that was there on time still waits to be settled: it keeps the invoice from expiring.
     fn waits_on_time(&self) -> bool {
         let facts = self.facts;
         let may = facts.settlement == Settlement::Automatic || facts.pay_requested;
-        may && self.open() && !self.payable(facts.deposits.on_time).is_zero()
+        may && !facts.called_off && self.open() && !self.payable(facts.deposits.on_time).is_zero()
     }
 
-    /// Whether what lies there is to be cancelled: the last block before the displayed expiry is final, so that nothing
-    /// that came on time can still turn up. Where anyone settles we may not cancel: it goes back at `closes_at`.
-    fn runs_out(&self) -> bool {
+    /// Whether what lies there is to be cancelled: the issuer has called the invoice off, or the last block before the
+    /// displayed expiry is final, so that nothing that came on time can still turn up. Where anyone settles we may not
+    /// cancel: it goes back at `closes_at`.
+    fn is_over(&self) -> bool {
         let facts = self.facts;
-        facts.final_now >= facts.expires_at && !self.waits_on_time() && !facts.anyone_settles
+        let ran_out = facts.final_now >= facts.expires_at && !self.waits_on_time();
+        (facts.called_off || ran_out) && !facts.anyone_settles
     }
 
     /// When `refund` opens to anyone, unix seconds; `None` while the invoice is open.
@@ -310,7 +314,7 @@ impl<'a> Books<'a> {
         let mut wanted = Vec::new();
         if self.settles() {
             wanted.push(want(IntentKind::Settle, U256::from(self.paid)));
-        } else if self.open() && self.runs_out() && !self.balance.is_zero() {
+        } else if self.open() && self.is_over() && !self.balance.is_zero() {
             wanted.push(want(IntentKind::Cancel, U256::from(self.paid)));
         }
         if !self.balance.is_zero() && self.refund_opens_at().is_some_and(|opens_at| facts.now >= opens_at) {
@@ -367,7 +371,7 @@ impl<'a> Books<'a> {
     /// Whether an intent that nothing is signed for is still to be carried out: the facts call for it, or somebody asked.
     fn stands(&self, intent: &IntentFact, wanted: &[Wanted]) -> bool {
         let asked = match intent.kind {
-            IntentKind::Fund => self.open() && !self.expired(),
+            IntentKind::Fund => self.open() && !self.expired() && !self.facts.called_off,
             IntentKind::RefundByOrder => true,
             IntentKind::Refund => intent.token != self.facts.token,
             IntentKind::Settle | IntentKind::Cancel => false,
@@ -406,7 +410,8 @@ impl<'a> Books<'a> {
                     path.push(Destroyed);
                 }
             }
-            _ if self.expired() && !self.waits_on_time() => {
+            // As long as nothing is cancelled on chain, money may still come, and the key has to be there for it.
+            _ if self.facts.called_off || self.expired() && !self.waits_on_time() => {
                 path.push(Destroying);
                 if empty_for_good && self.facts.final_now >= self.facts.expires_at {
                     path.push(Destroyed);
@@ -423,6 +428,7 @@ impl<'a> Books<'a> {
         match (self.status, self.since) {
             (1, _) => DestructionReason::PaymentComplete,
             (2, Some(since)) if since < self.facts.expires_at => DestructionReason::Cancelled,
+            _ if self.facts.called_off => DestructionReason::Cancelled,
             _ => DestructionReason::TtlExpired,
         }
     }
@@ -437,6 +443,7 @@ impl<'a> Books<'a> {
             (1, _) if self.received() > U256::from(self.facts.amount) => InvoiceEvent::Oversettled,
             (1, _) => InvoiceEvent::Settled,
             (2, Some(since)) if since < self.facts.expires_at => InvoiceEvent::CalledOff,
+            _ if self.facts.called_off => InvoiceEvent::CalledOff,
             (2, _) => InvoiceEvent::RanOut,
             _ if self.expired() && !self.waits_on_time() => InvoiceEvent::RanOut,
             _ if self.received().is_zero() => InvoiceEvent::Waits,
@@ -447,7 +454,8 @@ impl<'a> Books<'a> {
 
     fn exceptions(&self) -> Vec<Exception> {
         let deposits = &self.facts.deposits;
-        let closed = self.status != 0 || self.invoice() == InvoiceEvent::RanOut;
+        let over = matches!(self.invoice(), InvoiceEvent::RanOut | InvoiceEvent::CalledOff);
+        let closed = self.status != 0 || over;
         let all = [
             (deposits.received > deposits.on_time, Exception::PaidLate),
             (closed && !self.balance.is_zero(), Exception::RefundDue),

@@ -19,6 +19,8 @@ statements! {
         ON CONFLICT (chain_id, number) DO NOTHING";
     GET = "SELECT chain_id, name, genesis_hash, escrow, token, settler, settle_tier, start_number, tip_number, tip_hash,
         tip_timestamp, safe_number, final_number, final_timestamp FROM chains WHERE chain_id = $1";
+    ALL = "SELECT chain_id, name, genesis_hash, escrow, token, settler, settle_tier, start_number, tip_number, tip_hash,
+        tip_timestamp, safe_number, final_number, final_timestamp FROM chains ORDER BY chain_id";
     // NO KEY: rows that refer to the chain (new invoices, intents) can be written meanwhile, else they would wait for each
     // block, and a request that holds an invoice's row would deadlock with a block that wants it.
     LOCK = "SELECT tip_hash FROM chains WHERE chain_id = $1 FOR NO KEY UPDATE";
@@ -139,6 +141,15 @@ pub async fn get(db: &mut PgConnection, chain: u64) -> Result<Mirror, Error> {
     let row = row.ok_or_else(|| {
         Error::Missing(format!("chain {chain} is not in the database: run `monay migrate` with the same configuration"))
     })?;
+    mirror(&row)
+}
+
+/// The mirrors of all chains.
+pub async fn all(db: &mut PgConnection) -> Result<Vec<Mirror>, Error> {
+    sqlx::query(ALL).fetch_all(db).await?.iter().map(mirror).collect()
+}
+
+fn mirror(row: &PgRow) -> Result<Mirror, Error> {
     Ok(Mirror {
         deployed: Deployed {
             chain: row.u64("chain_id")?,

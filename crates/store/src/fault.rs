@@ -28,6 +28,8 @@ pub enum Point {
     BetweenUndoAndAppend,
     /// In a rebuild: everything is taken away, and half of it is there again.
     InRebuild,
+    /// What a request asked for is committed; its caller has not heard of it.
+    AfterCommitBeforeAnswer,
 }
 
 /// A bug that a test may seed.

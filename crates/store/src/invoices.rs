@@ -10,6 +10,7 @@ use domain::wallet::WalletStatus;
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
+use std::collections::BTreeMap;
 use terms::InvoiceTerms;
 use time::{Date, OffsetDateTime};
 
@@ -22,7 +23,17 @@ macro_rules! concat_view {
                 i.status, i.settlement, i.settlement_tier, i.exceptions, i.expires_at, i.paid_at, i.transaction_id, i.pay_token,
                 i.sequence, i.created_at, i.updated_at, w.wallet_id, w.wallet_type, w.wallet_address, w.status AS wallet_status,
                 w.balance_units::text AS balance, w.currency AS wallet_currency, w.ttl_seconds, w.created_at AS wallet_created_at,
-                w.funded_at, w.destruction_initiated_at, w.destroyed_at, w.destruction_method, w.destruction_reason, i.metadata
+                w.funded_at, w.destruction_initiated_at, w.destroyed_at, w.destruction_method, w.destruction_reason, i.metadata,
+                EXISTS (SELECT 1 FROM wallet_keys k WHERE k.wallet_id = w.wallet_id) AS has_key,
+                EXISTS (SELECT 1 FROM invoice_terms t JOIN intents n USING (terms_hash) WHERE t.invoice_id = i.id
+                    AND n.kind IN ('settle', 'fund') AND n.state IN ('signed', 'broadcast', 'unknown')) AS settling,
+                EXISTS (SELECT 1 FROM invoice_terms t JOIN intents n USING (terms_hash) WHERE t.invoice_id = i.id
+                    AND n.kind = 'refund_by_order' AND n.token = t.token
+                    AND n.cumulative_before = (SELECT COALESCE(SUM(e.amount_units), 0) FROM escrow_events e
+                        WHERE e.terms_hash = t.terms_hash AND e.token = t.token AND e.kind IN (4, 5))
+                    AND n.state NOT IN ('superseded', 'failed') AND (n.state <> 'accepted' OR EXISTS (SELECT 1 FROM refund_orders o
+                        JOIN chains c ON c.chain_id = n.chain_id WHERE o.intent_id = n.id AND o.deadline >= c.tip_timestamp)))
+                    AS ordered
             FROM invoices i JOIN enterprises e ON e.id = i.issuer JOIN invoice_wallets w ON w.invoice_id = i.id ",
             $where
         )
@@ -48,12 +59,26 @@ statements! {
     BY_ID = concat_view!("WHERE i.tenant_id = $1 AND (i.id = $2 OR i.number = $2) ORDER BY i.id = $2 DESC LIMIT 1");
     BY_WALLET = concat_view!("WHERE i.tenant_id = $1 AND w.wallet_id = $2");
     BY_TOKEN = concat_view!("WHERE i.pay_token = $1");
-    TERMS = "SELECT version, chain_id, invoice_key, payee, token, amount_units::text AS amount, closes_at, refund_to, refund_key,
-            settler, flags, terms_hash, purse FROM invoice_terms WHERE invoice_id = $1 ORDER BY chain_id";
-    TRANSACTIONS = "SELECT purpose, chain, tx_hash, amount_units::text AS amount, token, status, created_at
-        FROM blockchain_transactions WHERE invoice_id = $1 ORDER BY created_at, log_index LIMIT 200";
+    // Whoever pages by it sees every older invoice once: nothing that is inserted meanwhile changes what is older.
+    LIST = concat_view!("WHERE i.tenant_id = $1
+        AND ($2::timestamptz IS NULL OR (i.created_at, i.id) < ($2::timestamptz, $3::text))
+        AND ($4::text[] IS NULL OR i.status = ANY($4::text[]))
+        AND ($5::timestamptz IS NULL OR i.created_at >= $5::timestamptz)
+        AND ($6::timestamptz IS NULL OR i.created_at < $6::timestamptz)
+        AND ($7::text IS NULL OR i.customer_email = $7::text) AND ($8::text IS NULL OR i.number = $8::text)
+        AND ($9::text IS NULL OR w.status = $9::text) AND ($10::text IS NULL OR i.category = $10::text)
+        ORDER BY i.created_at DESC, i.id DESC LIMIT $11");
+    TERMS = "SELECT invoice_id, version, chain_id, invoice_key, payee, token, amount_units::text AS amount, closes_at, refund_to,
+            refund_key, settler, flags, terms_hash, purse FROM invoice_terms WHERE invoice_id = ANY($1) ORDER BY chain_id";
+    TRANSACTIONS = "SELECT b.invoice_id, b.purpose, b.chain, b.tx_hash, b.amount_units::text AS amount, b.token, b.status, b.created_at
+        FROM unnest($1::text[]) AS wanted (id) CROSS JOIN LATERAL (SELECT * FROM blockchain_transactions
+            WHERE invoice_id = wanted.id ORDER BY created_at, log_index LIMIT $2) b ORDER BY b.created_at, b.log_index";
     REQUEST_PAY = "UPDATE invoices SET pay_requested_at = COALESCE(pay_requested_at, now()) WHERE id = $1";
+    CALL_OFF = "UPDATE invoices SET called_off_at = COALESCE(called_off_at, now()) WHERE id = $1";
 }
+
+/// The most transactions that an invoice is read with.
+pub const MAX_TRANSACTIONS: usize = 200;
 
 /// An invoice about to be issued. Its terms are complete: nothing is decided here.
 #[derive(Clone)]
@@ -152,6 +177,10 @@ pub struct InvoiceView {
     pub sequence: i64,
     pub created_at: OffsetDateTime,
     pub updated_at: OffsetDateTime,
+    /// Whether a transaction that pays it is signed and may be on its way.
+    pub settling: bool,
+    /// Whether a customer's order stands for what lies at the address.
+    pub ordered: bool,
     pub wallet: WalletView,
     pub terms: Vec<TermsView>,
     pub transactions: Vec<TransactionView>,
@@ -188,6 +217,36 @@ pub struct WalletView {
     pub destroyed_at: Option<OffsetDateTime>,
     pub destruction_method: Option<String>,
     pub destruction_reason: Option<String>,
+    /// Whether we still have its refund key.
+    pub has_key: bool,
+}
+
+/// Where a page of a list begins: behind the invoice that was created then and has this id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct After {
+    /// When it was created, exact to the microsecond.
+    pub created_at: OffsetDateTime,
+    /// Its id.
+    pub id: String,
+}
+
+/// Which invoices a list is narrowed to; what is `None` or empty narrows nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// In one of these statuses.
+    pub statuses: Vec<InvoiceStatus>,
+    /// Created at or after.
+    pub created_after: Option<OffsetDateTime>,
+    /// Created before.
+    pub created_before: Option<OffsetDateTime>,
+    /// Sent to this address.
+    pub customer_email: Option<String>,
+    /// With this number.
+    pub number: Option<String>,
+    /// With a wallet in this status.
+    pub wallet_status: Option<WalletStatus>,
+    /// Of this category.
+    pub category: Option<String>,
 }
 
 /// Stores an invoice with its terms, wallet, key and first events. The terms are in Postgres before anyone is shown an
@@ -290,19 +349,53 @@ async fn insert_terms(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<(),
 /// The tenant's invoice with this id or number.
 pub async fn by_id(db: &mut PgConnection, tenant_id: &str, id: &str) -> Result<Option<InvoiceView>, Error> {
     let row = sqlx::query(BY_ID).bind(tenant_id).bind(id).fetch_optional(&mut *db).await?;
-    view(db, row).await
+    one(db, row).await
 }
 
 /// The tenant's invoice whose wallet has this id.
 pub async fn by_wallet(db: &mut PgConnection, tenant_id: &str, wallet_id: &str) -> Result<Option<InvoiceView>, Error> {
     let row = sqlx::query(BY_WALLET).bind(tenant_id).bind(wallet_id).fetch_optional(&mut *db).await?;
-    view(db, row).await
+    one(db, row).await
 }
 
 /// The invoice behind a pay link.
 pub async fn by_pay_token(db: &mut PgConnection, token: &str) -> Result<Option<InvoiceView>, Error> {
     let row = sqlx::query(BY_TOKEN).bind(token).fetch_optional(&mut *db).await?;
-    view(db, row).await
+    one(db, row).await
+}
+
+/// The tenant's invoices, newest first, at most `limit`.
+pub async fn list(
+    db: &mut PgConnection,
+    tenant_id: &str,
+    filter: &Filter,
+    after: Option<&After>,
+    limit: u32,
+) -> Result<Vec<InvoiceView>, Error> {
+    let statuses: Vec<&str> = filter.statuses.iter().map(|status| status.as_str()).collect();
+    let rows = sqlx::query(LIST)
+        .bind(tenant_id)
+        .bind(after.map(|after| after.created_at))
+        .bind(after.map(|after| after.id.as_str()))
+        .bind((!statuses.is_empty()).then_some(statuses))
+        .bind(filter.created_after)
+        .bind(filter.created_before)
+        .bind(&filter.customer_email)
+        .bind(&filter.number)
+        .bind(filter.wallet_status.map(WalletStatus::as_str))
+        .bind(&filter.category)
+        .bind(i64::from(limit))
+        // Planned anew each time: the plan for no filter is none for one.
+        .persistent(false)
+        .fetch_all(&mut *db)
+        .await?;
+    views(db, rows).await
+}
+
+/// Notes that the issuer has called the invoice off. The caller refreshes the projection in the same transaction.
+pub async fn call_off(db: &mut PgConnection, id: &str) -> Result<(), Error> {
+    sqlx::query(CALL_OFF).bind(id).execute(db).await?;
+    Ok(())
 }
 
 /// Notes that the customer wants the invoice paid. The caller refreshes the projection in the same transaction.
@@ -311,16 +404,25 @@ pub async fn request_pay(db: &mut PgConnection, id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-async fn view(db: &mut PgConnection, row: Option<PgRow>) -> Result<Option<InvoiceView>, Error> {
-    let Some(row) = row else { return Ok(None) };
-    let id: String = row.try_get("id")?;
-    let mut terms = Vec::new();
-    for row in sqlx::query(TERMS).bind(&id).fetch_all(&mut *db).await? {
-        terms.push(terms_view(&row)?);
+async fn one(db: &mut PgConnection, row: Option<PgRow>) -> Result<Option<InvoiceView>, Error> {
+    Ok(views(db, row.into_iter().collect()).await?.pop())
+}
+
+/// The invoices of these rows, each with its terms and transactions: three queries, however many they are.
+async fn views(db: &mut PgConnection, rows: Vec<PgRow>) -> Result<Vec<InvoiceView>, Error> {
+    let mut views = rows.iter().map(view).collect::<Result<Vec<_>, _>>()?;
+    if views.is_empty() {
+        return Ok(views);
     }
-    let mut transactions = Vec::new();
-    for row in sqlx::query(TRANSACTIONS).bind(&id).fetch_all(db).await? {
-        transactions.push(TransactionView {
+    let ids: Vec<String> = views.iter().map(|view| view.id.clone()).collect();
+    let mut terms: BTreeMap<String, Vec<TermsView>> = BTreeMap::new();
+    for row in sqlx::query(TERMS).bind(&ids).fetch_all(&mut *db).await? {
+        terms.entry(row.try_get("invoice_id")?).or_default().push(terms_view(&row)?);
+    }
+    let most = i64::try_from(MAX_TRANSACTIONS).unwrap_or(i64::MAX);
+    let mut transactions: BTreeMap<String, Vec<TransactionView>> = BTreeMap::new();
+    for row in sqlx::query(TRANSACTIONS).bind(&ids).bind(most).fetch_all(db).await? {
+        transactions.entry(row.try_get("invoice_id")?).or_default().push(TransactionView {
             purpose: row.try_get("purpose")?,
             chain: row.try_get("chain")?,
             tx_hash: row.try_get("tx_hash")?,
@@ -330,8 +432,16 @@ async fn view(db: &mut PgConnection, row: Option<PgRow>) -> Result<Option<Invoic
             created_at: row.try_get("created_at")?,
         });
     }
-    Ok(Some(InvoiceView {
-        id,
+    for view in &mut views {
+        view.terms = terms.remove(&view.id).unwrap_or_default();
+        view.transactions = transactions.remove(&view.id).unwrap_or_default();
+    }
+    Ok(views)
+}
+
+fn view(row: &PgRow) -> Result<InvoiceView, Error> {
+    Ok(InvoiceView {
+        id: row.try_get("id")?,
         tenant_id: row.try_get("tenant_id")?,
         number: row.try_get("number")?,
         issuer: row.try_get("issuer")?,
@@ -356,6 +466,8 @@ async fn view(db: &mut PgConnection, row: Option<PgRow>) -> Result<Option<Invoic
         sequence: row.try_get("sequence")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
+        settling: row.try_get("settling")?,
+        ordered: row.try_get("ordered")?,
         wallet: WalletView {
             id: row.try_get("wallet_id")?,
             mode: row.try_get("wallet_type")?,
@@ -370,10 +482,11 @@ async fn view(db: &mut PgConnection, row: Option<PgRow>) -> Result<Option<Invoic
             destroyed_at: row.try_get("destroyed_at")?,
             destruction_method: row.try_get("destruction_method")?,
             destruction_reason: row.try_get("destruction_reason")?,
+            has_key: row.try_get("has_key")?,
         },
-        terms,
-        transactions,
-    }))
+        terms: Vec::new(),
+        transactions: Vec::new(),
+    })
 }
 
 /// Terms as they were stored. Checked against their own hash: a row that was tampered with is corrupt, not a payment.

@@ -10,7 +10,9 @@ pub mod attempts;
 pub mod chain;
 mod codec;
 pub mod diagnosis;
+pub mod events;
 pub mod fault;
+pub mod idempotency;
 pub mod invoices;
 pub mod keys;
 pub mod leases;
@@ -61,6 +63,9 @@ pub enum Error {
     /// Somebody else may use this signer by now; nothing was signed.
     #[error("another process has the lease of signer {0} by now")]
     LeaseLost(alloy_primitives::Address),
+    /// The limit of answers that are kept for one pay link.
+    #[error("{0} requests with an Idempotency-Key were answered under this pay link already, which is the most")]
+    TooManyKeys(u64),
     /// Somebody else has moved the chain's tip meanwhile.
     #[error("another indexer has moved the tip of chain {0}")]
     TipMoved(u64),
@@ -178,6 +183,8 @@ pub fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         attempts::STATEMENTS,
         chain::STATEMENTS,
         diagnosis::STATEMENTS,
+        events::STATEMENTS,
+        idempotency::STATEMENTS,
         invoices::STATEMENTS,
         keys::STATEMENTS,
         leases::STATEMENTS,

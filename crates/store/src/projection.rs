@@ -22,7 +22,7 @@ statements! {
         ORDER BY t.terms_hash FOR UPDATE OF i";
     LOAD = "SELECT i.id AS invoice_id, i.tenant_id, i.issuer, i.amount_units::text AS amount, i.paid_units::text AS paid,
             i.received_units::text AS received, i.status AS invoice_status, i.settlement, i.settlement_tier, i.exceptions,
-            i.pay_requested_at IS NOT NULL AS pay_requested,
+            i.pay_requested_at IS NOT NULL AS pay_requested, i.called_off_at IS NOT NULL AS called_off,
             extract(epoch FROM i.expires_at)::bigint AS expires_at, i.sequence,
             t.chain_id, t.token, t.refund_key, t.settler, t.closes_at, t.flags, t.wake_seen_at, t.wake_final_at,
             w.wallet_id, w.status AS wallet_status, w.balance_units::text AS balance,
@@ -259,6 +259,7 @@ async fn facts(db: &mut PgConnection, terms_hash: B256, row: &PgRow) -> Result<(
         expires_at,
         settlement: row.word("settlement")?,
         pay_requested: row.try_get("pay_requested")?,
+        called_off: row.try_get("called_off")?,
         deposits: Deposits {
             received: deposits.u256("received")?,
             on_time: deposits.u256("on_time")?,

@@ -2,10 +2,10 @@
 
 use alloy_primitives::{Address, B256, U256};
 use domain::intent::{IntentKind, IntentState, intent_id};
-use domain::invoice::{Exception, InvoiceEvent, Settlement};
-use domain::project::{Deposits, EventFact, Facts, IntentFact, Outcome, REFUND_WAIT_SECONDS, Recorded, project};
+use domain::invoice::{Exception, Guard, InvoiceEvent, InvoiceStatus, Settlement};
+use domain::project::{Deposits, EventFact, Facts, IntentFact, Outcome, REFUND_WAIT_SECONDS, Recorded, Wake, project};
 use domain::tier::{Heights, Tier};
-use domain::wallet::WalletStatus as W;
+use domain::wallet::{DestructionReason, WalletStatus as W};
 use proptest::prelude::*;
 
 const TOKEN: Address = Address::repeat_byte(7);
@@ -26,6 +26,7 @@ fn facts() -> Facts {
         expires_at: EXPIRES,
         settlement: Settlement::Automatic,
         pay_requested: false,
+        called_off: false,
         deposits: Deposits::default(),
         foreign: false,
         events: vec![],
@@ -204,8 +205,10 @@ proptest! {
     fn no_facts_lead_to_a_second_payment(
         deposited in 0u64..400, on_time in any::<bool>(), partials in any::<bool>(), refund_key in any::<bool>(),
         now in 0u64..CLOSES + 2 * REFUND_WAIT_SECONDS, lag in 0u64..2_000, status in 0u8..3, paid in 0u128..=150,
+        called_off in any::<bool>(), anyone_settles in any::<bool>(),
     ) {
-        let mut facts = Facts { partials, refund_key, now, final_now: now.saturating_sub(lag), ..facts() };
+        let final_now = now.saturating_sub(lag);
+        let mut facts = Facts { partials, refund_key, now, final_now, called_off, anyone_settles, ..facts() };
         deposit(&mut facts, deposited, on_time, 50);
         let paid = if status == 1 { 150 } else { paid };
         if status != 0 || paid > 0 {
@@ -217,6 +220,12 @@ proptest! {
         prop_assert!(!(settle && kinds(&outcome).contains(&IntentKind::Refund)));
         prop_assert!(!(settle && (status != 0 || now >= CLOSES)));
         prop_assert!(!(settle && outcome.balance.is_zero()));
+        prop_assert!(!(settle && called_off));
+        prop_assert!(!(anyone_settles && kinds(&outcome).contains(&IntentKind::Cancel)));
+        prop_assert!(!(called_off && status != 1 && outcome.invoice != InvoiceEvent::CalledOff));
+        // The refund key goes with `destroyed`: never while money can still come that nothing on chain turns away.
+        let may_come = status == 0 && facts.final_now < EXPIRES;
+        prop_assert!(!(may_come && outcome.wallet.contains(&W::Destroyed)));
         prop_assert!(!(kinds(&outcome).contains(&IntentKind::Refund) && status == 0 && now < CLOSES));
         prop_assert!(outcome.balance <= facts.deposits.received);
         prop_assert!(!outcome.wallet.contains(&W::Destroyed) || outcome.balance.is_zero());
@@ -269,4 +278,58 @@ fn an_order_is_final_by_the_refund_that_starts_from_its_total_and_by_no_other() 
     let (first, second) = (order(0), order(50));
     facts.intents = vec![first.clone(), second];
     assert_eq!(project(&facts).intents, [(first.id, IntentState::Final)]);
+}
+
+#[test]
+fn what_is_called_off_is_never_settled_and_what_lies_there_goes_back() {
+    // Nothing there: cancelled at once, without a transaction. The key stays until nothing can come on time any more.
+    let mut facts = Facts { called_off: true, ..facts() };
+    let outcome = project(&facts);
+    assert_eq!((outcome.invoice, kinds(&outcome)), (InvoiceEvent::CalledOff, vec![]));
+    assert_eq!((outcome.wallet, outcome.reason), (vec![W::Destroying], Some(DestructionReason::Cancelled)));
+    let later = Facts { now: EXPIRES + 60, final_now: EXPIRES, ..facts.clone() };
+    assert_eq!(project(&later).invoice, InvoiceEvent::CalledOff, "it did not run out, it was called off");
+    assert_eq!(project(&later).wallet, [W::Destroying, W::Destroyed]);
+    assert_eq!(project(&facts).wake, Wake { seen_at: Some(EXPIRES), final_at: Some(EXPIRES) });
+
+    // Money, before or after: all of it, in time or not, is cancelled at once and sent back.
+    deposit(&mut facts, 150, true, 50);
+    let outcome = project(&facts);
+    assert_eq!((outcome.invoice, kinds(&outcome)), (InvoiceEvent::CalledOff, vec![IntentKind::Cancel]));
+    assert_eq!((outcome.wallet, outcome.exceptions), (vec![W::Destroying], vec![Exception::RefundDue]));
+    record(&mut facts, Recorded::Cancelled, 0, 0, 2, 100);
+    assert_eq!(kinds(&project(&facts)), [IntentKind::Refund]);
+    record(&mut facts, Recorded::Refunded, 150, 0, 2, 101);
+    facts.heights = Heights { seen: 103, safe: 102, final_: 101 };
+    let outcome = project(&facts);
+    assert_eq!((outcome.invoice, kinds(&outcome)), (InvoiceEvent::CalledOff, vec![]));
+    assert_eq!(outcome.wallet, [W::Destroying, W::Destroyed], "on chain nothing can be paid any more");
+}
+
+#[test]
+fn what_the_chain_has_paid_is_paid_although_it_was_called_off() {
+    let mut facts = Facts { called_off: true, ..facts() };
+    deposit(&mut facts, 150, true, 50);
+    record(&mut facts, Recorded::Settled, 150, 150, 1, 60);
+    let outcome = project(&facts);
+    assert_eq!((outcome.invoice, outcome.paid, kinds(&outcome)), (InvoiceEvent::Settled, 150, vec![]));
+    assert_eq!(InvoiceStatus::Cancelled.on(outcome.invoice), Some((InvoiceStatus::Paid, Guard::Always)));
+}
+
+#[test]
+fn calling_off_takes_back_what_nothing_was_signed_for() {
+    for (kind, state, after) in [
+        (IntentKind::Settle, IntentState::Accepted, Some(IntentState::Superseded)),
+        (IntentKind::Fund, IntentState::Accepted, Some(IntentState::Superseded)),
+        (IntentKind::RefundByOrder, IntentState::Accepted, None),
+        (IntentKind::Settle, IntentState::Signed, None),
+        (IntentKind::Fund, IntentState::Unknown, None),
+    ] {
+        let mut facts = Facts { called_off: true, ..facts() };
+        deposit(&mut facts, 150, true, 50);
+        let id = intent_id(kind, facts.chain, facts.terms_hash, TOKEN, U256::ZERO);
+        facts.intents = vec![IntentFact { id, kind, token: TOKEN, cumulative_before: U256::ZERO, state }];
+        let changed: Vec<_> = after.into_iter().map(|after| (id, after)).collect();
+        assert_eq!(project(&facts).intents, changed, "{kind} {state}");
+    }
 }
