@@ -4,21 +4,18 @@
 //! The address is what binds it: whoever submits it, the money arrives where the terms decide. Whether the signature is the
 //! payer's the token judges, which knows contract wallets too; nothing of it is interpreted here.
 
-use crate::auth::Key;
 use crate::body::{self, Fields, JsonBody};
-use crate::invoices::{self, Segment};
+use crate::invoices;
 use crate::problem::{Code, Problem};
-use crate::view::{Found, json};
-use crate::{App, commit};
+use crate::reply::{self, AsOf};
+use crate::view::Found;
+use crate::work::{ByCustomer, ByTenant, Post, Work};
 use alloy_primitives::{Address, B256, U256};
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::invoice::InvoiceStatus;
 use domain::money::Units;
 use serde::Serialize;
-use std::sync::Arc;
-use store::Tx;
 use terms::InvoiceTerms;
 use terms::abi::Authorization;
 
@@ -72,34 +69,29 @@ impl Signed {
 
 #[derive(Serialize)]
 struct Answer {
+    /// The authorization's id with us.
     intent_id: String,
-    /// `null` where it was known before.
+    /// How far it has come.
     state: &'static str,
+    /// Where the invoice stands.
     invoice_status: &'static str,
+    /// Up to which moment the chain is known.
+    as_of: Vec<AsOf>,
 }
 
-pub(crate) async fn by_tenant(
-    State(app): State<Arc<App>>,
-    key: Key,
-    id: Segment,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut tx = app.begin().await?;
-    let found = invoices::locked(&mut tx, &key, id).await?;
-    submit(tx, &found, &body).await
+pub(crate) async fn by_tenant(post: Post<ByTenant>) -> Result<Response, Problem> {
+    let Post { caller, body, mut work } = post;
+    let found = invoices::locked(&mut work, &caller.tenant_id, caller.id).await?;
+    submit(work, &found, &body).await
 }
 
-pub(crate) async fn by_customer(
-    State(app): State<Arc<App>>,
-    token: Segment,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut tx = app.begin().await?;
-    let found = invoices::locked_by_link(&mut tx, token).await?;
-    submit(tx, &found, &body).await
+pub(crate) async fn by_customer(post: Post<ByCustomer>) -> Result<Response, Problem> {
+    let Post { caller, body, mut work } = post;
+    let found = invoices::locked_by_link(&mut work, &caller).await?;
+    submit(work, &found, &body).await
 }
 
-async fn submit(mut tx: Tx, found: &Found, body: &JsonBody) -> Result<Response, Problem> {
+async fn submit(mut work: Work, found: &Found, body: &JsonBody) -> Result<Response, Problem> {
     let signed = Signed::parse(body)?;
     let (known, _) = found.terms()?;
     if signed.to.is_some_and(|to| to != known.purse) {
@@ -108,23 +100,23 @@ async fn submit(mut tx: Tx, found: &Found, body: &JsonBody) -> Result<Response, 
             .field("to")
             .with("deposit_address", known.purse.to_string()));
     }
-    let stored = store::orders::authorization(&mut tx, &found.view.tenant_id, &known.terms, &signed.authorization);
+    let stored = store::orders::authorization(&mut work, &found.view.tenant_id, &known.terms, &signed.authorization);
     let store::orders::Asked { id, state, news } = stored.await.map_err(nonce_used)?;
-    let answer = |status: InvoiceStatus| Answer {
-        intent_id: id.to_string(),
-        state: state.as_str(),
-        invoice_status: status.as_str(),
+    let answer = |status: StatusCode, found: &Found| {
+        let (intent_id, invoice_status, as_of) = (id.to_string(), found.view.status.as_str(), found.as_of());
+        let answer = Answer { intent_id, state: state.as_str(), invoice_status, as_of };
+        reply::json(status, &answer, &answer.as_of)
     };
     // Whoever repeats a request is told the same, whatever has become of the invoice meanwhile.
     if !news {
-        return json(StatusCode::OK, &answer(found.view.status));
+        return work.commit(answer(StatusCode::OK, found)?).await;
     }
     // What is refused from here on goes with the transaction.
     check(found, &known.terms, &signed)?;
-    let found = invoices::again(&mut tx, found).await?;
-    commit(tx).await?;
+    let found = invoices::again(&mut work, found).await?;
+    let response = work.commit(answer(StatusCode::ACCEPTED, &found)?).await?;
     tracing::info!(invoice = found.view.id, intent = %id, "authorization accepted");
-    json(StatusCode::ACCEPTED, &answer(found.view.status))
+    Ok(response)
 }
 
 fn check(found: &Found, terms: &InvoiceTerms, signed: &Signed) -> Result<(), Problem> {

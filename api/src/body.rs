@@ -3,7 +3,7 @@
 use crate::App;
 use crate::problem::{Code, Problem};
 use alloy_primitives::{Address, Bytes, hex};
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use futures_util::StreamExt;
@@ -19,8 +19,15 @@ pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 /// How much of a body that is too large is taken in and thrown away, so that its sender gets to read the answer.
 const DISCARD_BYTES: usize = 1024 * 1024;
 
-/// A body that says it is JSON.
-pub(crate) struct JsonBody(Vec<u8>);
+/// A body that says it is JSON; or none at all, for the few routes that need none.
+pub(crate) struct JsonBody(Option<Vec<u8>>);
+
+impl JsonBody {
+    /// As it was sent.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
 
 impl FromRequest<Arc<App>> for JsonBody {
     type Rejection = Problem;
@@ -28,12 +35,23 @@ impl FromRequest<Arc<App>> for JsonBody {
     async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Problem> {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media_type = kind.split(';').next().unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case("application/json") {
-            let detail = "Send the body as JSON, with the header `Content-Type: application/json`.";
-            return Err(Problem::new(Code::ContentTypeUnsupported, detail));
+        if media_type.eq_ignore_ascii_case("application/json") {
+            return Ok(Self(Some(read(request.into_body()).await?)));
         }
-        Ok(Self(read(request.into_body()).await?))
+        // What is not there need not be declared.
+        let none = kind.is_empty() && request.body().is_end_stream();
+        if none { Ok(Self(None)) } else { Err(undeclared()) }
     }
+}
+
+fn undeclared() -> Problem {
+    let detail = "Send the body as JSON, with the header `Content-Type: application/json`.";
+    Problem::new(Code::ContentTypeUnsupported, detail)
+}
+
+/// For a route that needs to be told nothing: no body, or an empty object.
+pub(crate) fn nothing(body: &JsonBody) -> Result<(), Problem> {
+    if body.0.is_none() { Ok(()) } else { Fields::parse(body)?.finish() }
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, Problem> {
@@ -62,7 +80,8 @@ pub(crate) struct Fields<'a>(Vec<(String, &'a RawValue)>);
 impl<'a> Fields<'a> {
     /// Finds the fields of the object.
     pub(crate) fn parse(body: &'a JsonBody) -> Result<Self, Problem> {
-        let mut json = serde_json::Deserializer::from_slice(&body.0);
+        let bytes = body.0.as_ref().ok_or_else(undeclared)?;
+        let mut json = serde_json::Deserializer::from_slice(bytes);
         let fields = json.deserialize_map(Fields(Vec::new())).and_then(|fields| json.end().map(|()| fields));
         let fields = fields.map_err(|error| malformed(&error))?;
         for (at, (name, _)) in fields.0.iter().enumerate() {

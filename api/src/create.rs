@@ -1,13 +1,13 @@
 //! `POST /api/invoices/create`: an invoice, its wallet and its terms, in one transaction and without a chain.
 
-use crate::auth::Key;
 use crate::body::{self, Fields, JsonBody};
 use crate::problem::{Code, Problem};
 use crate::view::Found;
-use crate::{App, clock, commit, observe};
+use crate::work::{ByTenant, Post};
+use crate::{App, clock, observe};
 use alloy_primitives::{Address, B256};
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use domain::project::GRACE_SECONDS;
 use domain::request::{CreateInvoice, Typed};
@@ -92,17 +92,16 @@ impl Request {
     }
 }
 
-pub(crate) async fn create(State(app): State<Arc<App>>, key: Key, body: JsonBody) -> Result<Response, Problem> {
-    let mut tx = app.begin().await?;
-    let tenant_id = key.tenant(&mut tx).await?;
+pub(crate) async fn create(State(app): State<Arc<App>>, post: Post<ByTenant>) -> Result<Response, Problem> {
+    let Post { caller: ByTenant { tenant_id, .. }, body, mut work } = post;
     let request = Request::parse(&body)?;
     if request.tenant_id.as_ref().is_some_and(|named| *named != tenant_id) {
         return Err(Problem::new(Code::TenantNotFound, "You have no tenant with this id.").field("tenant_id"));
     }
     let wanted = request.check(OffsetDateTime::now_utc().date())?;
 
-    let mirror = store::chain::get(&mut tx, app.chain).await?;
-    let issuer = issuer(&mut tx, &tenant_id, app.chain).await?;
+    let mirror = store::chain::get(&mut work, app.chain).await?;
+    let issuer = issuer(&mut work, &tenant_id, app.chain).await?;
     let (payee, unclaimed) = issuer.accounts.ok_or_else(|| {
         Problem::new(Code::PayeeMissing, format!("{} has no payee address on {}.", issuer.name, mirror.deployed.name))
     })?;
@@ -143,7 +142,7 @@ pub(crate) async fn create(State(app): State<Arc<App>>, key: Key, body: JsonBody
         .map_err(|broken| refused(broken, request.refund_address.is_some()))?;
 
     let customer_id = match &request.customer_email {
-        Some(email) => Some(store::tenants::customer(&mut tx, &tenant_id, email).await?),
+        Some(email) => Some(store::tenants::customer(&mut work, &tenant_id, email).await?),
         None => None,
     };
     let sealed = sealed.map(|key| SealedKey { address: key.address, nonce: key.nonce, ciphertext: key.ciphertext });
@@ -165,15 +164,11 @@ pub(crate) async fn create(State(app): State<Arc<App>>, key: Key, body: JsonBody
         key: sealed.as_ref(),
         metadata: request.metadata,
     };
-    store::invoices::create(&mut tx, &new).await?;
+    store::invoices::create(&mut work, &new).await?;
     // Read back, so that the answer is what was stored and what GET will say.
-    let found = found(&mut tx, &tenant_id, &id).await?;
-    commit(tx).await?;
-
-    let mut response = found.answer(&app, StatusCode::CREATED)?;
-    if let Ok(location) = HeaderValue::from_str(&format!("/api/invoices/{id}")) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
+    let found = found(&mut work, &tenant_id, &id).await?;
+    let reply = found.answer(&app, StatusCode::CREATED)?.at(format!("/api/invoices/{id}"));
+    let response = work.commit(reply).await?;
     tracing::info!(invoice = id, tenant = tenant_id, chain = %mirror_name(&mirror), "invoice created");
     Ok(response)
 }

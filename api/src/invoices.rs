@@ -3,8 +3,10 @@
 use crate::auth::Key;
 use crate::body::{self, Fields, JsonBody};
 use crate::problem::{Code, Problem};
+use crate::reply::Reply;
 use crate::view::{Found, whole};
-use crate::{App, commit, observe};
+use crate::work::{ByCustomer, ByTenant, Post};
+use crate::{App, observe};
 use alloy_primitives::U256;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -15,19 +17,20 @@ use domain::money::{Currency, Units};
 use domain::request::InvalidRequest;
 use std::sync::Arc;
 use store::PgConnection;
+use store::invoices::InvoiceView;
 
 /// A part of the path. What cannot be one of our ids or a tenant's number is nothing that could be found.
 pub(crate) type Segment = Result<Path<String>, PathRejection>;
 
-pub(crate) async fn invoice(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Response, Problem> {
+pub(crate) async fn invoice(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Reply, Problem> {
     by_id(&app, &key, id).await?.answer(&app, StatusCode::OK)
 }
 
-pub(crate) async fn invoice_wallet(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Response, Problem> {
+pub(crate) async fn invoice_wallet(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Reply, Problem> {
     by_id(&app, &key, id).await?.wallet_answer()
 }
 
-pub(crate) async fn wallet(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Response, Problem> {
+pub(crate) async fn wallet(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Reply, Problem> {
     let mut tx = app.snapshot().await?;
     let tenant_id = key.tenant(&mut tx).await?;
     let id = segment(id).ok_or_else(no_wallet)?;
@@ -36,28 +39,38 @@ pub(crate) async fn wallet(State(app): State<Arc<App>>, key: Key, id: Segment) -
     Found::load(&mut tx, view).await?.wallet_answer()
 }
 
-async fn by_id(app: &App, key: &Key, id: Segment) -> Result<Found, Problem> {
+/// The tenant's invoice, to be read.
+pub(crate) async fn by_id(app: &App, key: &Key, id: Segment) -> Result<Found, Problem> {
     let mut tx = app.snapshot().await?;
     let tenant_id = key.tenant(&mut tx).await?;
+    found(&mut tx, &tenant_id, id).await
+}
+
+/// The same, in the caller's transaction.
+pub(crate) async fn found(db: &mut PgConnection, tenant_id: &str, id: Segment) -> Result<Found, Problem> {
     let id = segment(id).ok_or_else(no_invoice)?;
-    find(&mut tx, &tenant_id, &id).await
+    find(db, tenant_id, &id).await
 }
 
 /// The tenant's invoice, as the newest facts say and locked: until the transaction ends nobody else changes it.
-pub(crate) async fn locked(db: &mut PgConnection, key: &Key, id: Segment) -> Result<Found, Problem> {
-    let tenant_id = key.tenant(db).await?;
-    let id = segment(id).ok_or_else(no_invoice)?;
-    let found = find(db, &tenant_id, &id).await?;
+pub(crate) async fn locked(db: &mut PgConnection, tenant_id: &str, id: Segment) -> Result<Found, Problem> {
+    let found = found(db, tenant_id, id).await?;
     again(db, &found).await
 }
 
-/// The same for whoever has the pay link.
-pub(crate) async fn locked_by_link(db: &mut PgConnection, token: Segment) -> Result<Found, Problem> {
+/// The invoice behind a pay link, to be read.
+pub(crate) async fn by_link(db: &mut PgConnection, token: Segment) -> Result<InvoiceView, Problem> {
     let unknown = || Problem::new(Code::InvoiceNotFound, "No invoice has this pay link.");
     let token = segment(token).ok_or_else(unknown)?;
     let view = store::invoices::by_pay_token(db, &token).await?.ok_or_else(unknown)?;
-    refresh(db, &view.tenant_id, &view.id).await?;
-    find(db, &view.tenant_id, &view.id).await
+    observe::about(&view.id);
+    Ok(view)
+}
+
+/// The invoice of a request under a pay link, as the newest facts say and locked.
+pub(crate) async fn locked_by_link(db: &mut PgConnection, caller: &ByCustomer) -> Result<Found, Problem> {
+    refresh(db, &caller.tenant_id, &caller.invoice_id).await?;
+    find(db, &caller.tenant_id, &caller.invoice_id).await
 }
 
 /// The invoice once more, as the newest facts say.
@@ -110,9 +123,8 @@ impl Pay {
 }
 
 /// `POST /api/invoices/pay`: settles an invoice whose settlement is manual. Asked again, it says how far that has come.
-pub(crate) async fn pay(State(app): State<Arc<App>>, key: Key, body: JsonBody) -> Result<Response, Problem> {
-    let mut tx = app.begin().await?;
-    let tenant_id = key.tenant(&mut tx).await?;
+pub(crate) async fn pay(State(app): State<Arc<App>>, post: Post<ByTenant>) -> Result<Response, Problem> {
+    let Post { caller: ByTenant { tenant_id, .. }, body, mut work } = post;
     let pay = Pay::parse(&body)?;
     if !plausible(&pay.invoice_id) {
         return Err(no_invoice().field("invoice_id"));
@@ -120,19 +132,19 @@ pub(crate) async fn pay(State(app): State<Arc<App>>, key: Key, body: JsonBody) -
     if !plausible(&pay.wallet_id) {
         return Err(no_wallet().field("wallet_id"));
     }
-    let id = find(&mut tx, &tenant_id, &pay.invoice_id).await?.view.id;
+    let id = find(&mut work, &tenant_id, &pay.invoice_id).await?.view.id;
     // Locks the invoice's row and looks at the newest facts; from here on nobody else changes it.
-    refresh(&mut tx, &tenant_id, &id).await?;
-    let found = find(&mut tx, &tenant_id, &id).await?;
+    refresh(&mut work, &tenant_id, &id).await?;
+    let found = find(&mut work, &tenant_id, &id).await?;
     if found.view.wallet.id != pay.wallet_id {
-        let other = store::invoices::by_wallet(&mut tx, &tenant_id, &pay.wallet_id).await?;
+        let other = store::invoices::by_wallet(&mut work, &tenant_id, &pay.wallet_id).await?;
         let mismatch = || Problem::new(Code::WalletMismatch, "This wallet was made for another invoice.");
         return Err(other.map_or_else(no_wallet, |_| mismatch()).field("wallet_id"));
     }
     match found.view.status {
         InvoiceStatus::Paid | InvoiceStatus::Overpaid => {
             same_amount(pay.amount, found.view.amount)?;
-            return found.answer(&app, StatusCode::OK);
+            return work.commit(found.answer(&app, StatusCode::OK)?).await;
         }
         InvoiceStatus::Expired => return Err(Problem::new(Code::InvoiceExpired, "The invoice has expired.")),
         InvoiceStatus::Cancelled | InvoiceStatus::Draft => {
@@ -150,12 +162,12 @@ pub(crate) async fn pay(State(app): State<Arc<App>>, key: Key, body: JsonBody) -
             .with("due", due.to_string())
             .with("due_units", due.0.to_string()));
     }
-    store::invoices::request_pay(&mut tx, &id).await?;
-    refresh(&mut tx, &tenant_id, &id).await?;
-    let found = find(&mut tx, &tenant_id, &id).await?;
-    commit(tx).await?;
+    store::invoices::request_pay(&mut work, &id).await?;
+    refresh(&mut work, &tenant_id, &id).await?;
+    let found = find(&mut work, &tenant_id, &id).await?;
+    let response = work.commit(found.answer(&app, StatusCode::ACCEPTED)?).await?;
     tracing::info!(invoice = id, tenant = tenant_id, "payment requested");
-    found.answer(&app, StatusCode::ACCEPTED)
+    Ok(response)
 }
 
 async fn refresh(db: &mut PgConnection, tenant_id: &str, id: &str) -> Result<(), Problem> {

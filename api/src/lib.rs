@@ -6,16 +6,27 @@
 mod auth;
 mod authorization;
 mod body;
+mod cancel;
 mod clock;
 mod create;
+mod email;
+mod events;
+mod export;
 mod health;
 mod html;
 mod invoices;
+mod list;
 mod observe;
+mod params;
 mod pay_page;
 mod problem;
+mod receipt;
+mod recover;
 mod refund;
+mod reply;
+mod timeline;
 mod view;
+mod work;
 
 pub use auth::{hash_api_key, new_api_key};
 pub use problem::Code;
@@ -157,14 +168,23 @@ impl Server {
 
 fn router(app: Arc<App>) -> Router {
     Router::new()
+        .route("/api/invoices", get(list::list))
+        .route("/api/invoices/export", get(export::export))
         .route("/api/invoices/create", post(create::create))
         .route("/api/invoices/pay", post(invoices::pay))
         .route("/api/invoices/{id}", get(invoices::invoice))
         .route("/api/invoices/{id}/wallet", get(invoices::invoice_wallet))
+        .route("/api/invoices/{id}/cancel", post(cancel::cancel))
+        .route("/api/invoices/{id}/events", get(events::of_invoice))
+        .route("/api/invoices/{id}/timeline", get(timeline::timeline))
+        .route("/api/invoices/{id}/receipt", get(receipt::for_tenant))
+        .route("/api/invoices/{id}/email", get(email::email))
         .route("/api/invoices/{id}/refund", post(refund::by_tenant))
         .route("/api/invoices/{id}/authorization", post(authorization::by_tenant))
+        .route("/api/events", get(events::of_tenant))
         .route("/api/invoice-wallets/{id}", get(invoices::wallet))
         .route("/pay/{token}", get(pay_page::page))
+        .route("/pay/{token}/receipt", get(receipt::for_customer))
         .route("/pay/{token}/refund", post(refund::by_customer))
         .route("/pay/{token}/authorization", post(authorization::by_customer))
         .route("/errors", get(problem::index))

@@ -1,11 +1,12 @@
 //! The page behind a pay link. Whoever has the link may see it; it works without script.
 
+use crate::invoices::{self, Segment};
 use crate::problem::{Code, Problem};
+use crate::reply;
 use crate::view::{Found, whole};
-use crate::{App, clock, html, invoices, observe};
+use crate::{App, clock, html, recover};
 use alloy_primitives::U256;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use domain::invoice::{Exception, InvoiceStatus, Settlement};
@@ -15,10 +16,13 @@ use maud::{Markup, html};
 use std::sync::Arc;
 use store::invoices::TermsView;
 
+/// From when on the page says that we see the network late. Seconds.
+const LATE_SECONDS: u64 = 30;
+
 /// How often the page looks again while something may still change.
 const REFRESH_SECONDS: u32 = 10;
 
-pub(crate) async fn page(State(app): State<Arc<App>>, token: Result<Path<String>, PathRejection>) -> Response {
+pub(crate) async fn page(State(app): State<Arc<App>>, token: Segment) -> Response {
     match load(&app, token).await.and_then(|found| Ok((Words::of(&found)?, found))) {
         Ok((words, found)) => {
             let title =
@@ -30,16 +34,13 @@ pub(crate) async fn page(State(app): State<Arc<App>>, token: Result<Path<String>
     }
 }
 
-async fn load(app: &App, token: Result<Path<String>, PathRejection>) -> Result<Found, Problem> {
-    let unknown = || Problem::new(Code::InvoiceNotFound, "");
-    let token = invoices::segment(token).ok_or_else(unknown)?;
+pub(crate) async fn load(app: &App, token: Segment) -> Result<Found, Problem> {
     let mut tx = app.snapshot().await?;
-    let view = store::invoices::by_pay_token(&mut tx, &token).await?.ok_or_else(unknown)?;
-    observe::about(&view.id);
+    let view = invoices::by_link(&mut tx, token).await?;
     Found::load(&mut tx, view).await
 }
 
-fn failed(problem: &Problem) -> Response {
+pub(crate) fn failed(problem: &Problem) -> Response {
     let (status, title, text) = match problem.code() {
         Code::InvoiceNotFound => (
             StatusCode::NOT_FOUND,
@@ -200,6 +201,12 @@ fn render(found: &Found, words: &Words) -> Markup {
             h2 { (words.title) }
             @for text in &words.text { p { (text) } }
         }
+        @if let Some(late) = reply::lag(&found.as_of()).filter(|late| *late > LATE_SECONDS) {
+            section.card.warn.status role="status" {
+                h2 { "This page is behind" }
+                p { "We see the network " (clock::in_words(late)) " late. What was sent since then does not show here yet; it is not lost, and need not be sent again." }
+            }
+        }
         @if let (Some(missing), Some(terms)) = (words.missing, view.terms.first()) {
             (how_to_pay(found, terms, missing))
         }
@@ -246,7 +253,7 @@ fn how_to_pay(found: &Found, known: &TermsView, missing: u128) -> Markup {
     }
 }
 
-fn transactions(found: &Found) -> Markup {
+pub(crate) fn transactions(found: &Found) -> Markup {
     html! {
         section.card {
             h2 { "What has happened" }
@@ -277,6 +284,7 @@ fn deed(purpose: &str) -> &str {
 
 /// The terms are the key to the money: whoever has them can prove, without us, where it may go.
 fn terms(found: &Found) -> Markup {
+    let words = found.words().unwrap_or_default();
     html! {
         details.card {
             summary { "Terms of the payment" }
@@ -285,6 +293,9 @@ fn terms(found: &Found) -> Markup {
                 p { small { "Hash " code { (known.hash) } } }
                 pre { (serde_json::to_string_pretty(&known.terms).unwrap_or_default()) }
             }
+            p { small { (recover::WHY) } }
+            @for word in &words { p { code.copy { (recover::command(word)) } } }
+            p { a href={ "/pay/" (found.view.pay_token) "/receipt" } { "Receipt, to print or keep" } }
         }
     }
 }

@@ -59,6 +59,18 @@ codes! {
         "A request body may have 64 kB.";
     BodyUnreadable = "body_unreadable", 400, "The body is incomplete",
         "The connection ended before the whole body had arrived. Nothing was done; send it again.";
+    ParameterUnknown = "parameter_unknown", 400, "Unknown parameter",
+        "The parameter named is not one this route knows. Unknown parameters are refused, so that a misspelt filter does not silently show everything.";
+    ParameterMalformed = "parameter_malformed", 400, "A parameter cannot be read",
+        "The member field names the parameter, the detail says what it must be. Parameters are sent as name=value after the ?, percent-encoded.";
+    ParameterDuplicate = "parameter_duplicate", 400, "Parameter given twice",
+        "Two values for one parameter contradict each other. Only `status` may be there several times.";
+    IdempotencyKeyMalformed = "idempotency_key_malformed", 400, "The Idempotency-Key is not one",
+        "A key is 1 to 255 visible ASCII characters without spaces, sent once. A random UUID is a good one.";
+    IdempotencyKeyReused = "idempotency_key_reused", 422, "The Idempotency-Key belongs to another request",
+        "The same key came with another path or body within the last 30 days, and that request was carried out. A key stands for one request: repeat it byte for byte, or take a new key.";
+    IdempotencyInProgress = "idempotency_in_progress", 409, "The request is being carried out",
+        "Another request with this Idempotency-Key has begun and has not ended. Send the same again after the seconds in Retry-After: you get its answer, or, if it failed, it is carried out then.";
     JsonMalformed = "json_malformed", 400, "The body is not a JSON object",
         "The members line and column say where reading stopped. Comments and trailing commas are not JSON.";
     FieldUnknown = "field_unknown", 400, "Unknown field",
@@ -159,8 +171,14 @@ codes! {
         "Its time ran out. Money that reached the wallet goes back; issue a new invoice.";
     InvoiceCancelled = "invoice_cancelled", 409, "The invoice is cancelled",
         "It was called off and cannot be paid. Money that reached the wallet goes back.";
+    SettlementUnderWay = "settlement_under_way", 409, "The payment is on its way",
+        "A transaction that pays the invoice is signed and may be on chain any moment: it is too late to call it off. If it fails, the invoice can be called off again.";
+    CancelDirect = "cancel_direct", 409, "A direct invoice cannot be called off by us",
+        "Its terms let anyone settle, so only the payee can cancel it, with his own key and a transaction to the escrow (`cancel`). Otherwise it runs to its expiry, and what lies there goes back when it closes.";
+    TooManyKeys = "too_many_keys", 409, "Too many requests under one pay link",
+        "For one invoice and route at most 100 answers are kept under Idempotency-Keys. Repeat with a key that was used, or without one.";
     Timeout = "timeout", 503, "No answer in time",
-        "The request took longer than 10 seconds and was given up. Whether a create took effect is not known: ask for the invoice by its number before repeating it.";
+        "The request took longer than 10 seconds and was given up. Whether it took effect is not known: repeat it with the same Idempotency-Key, or ask for the invoice by its number before repeating it.";
     Unavailable = "unavailable", 503, "Not available now",
         "The service cannot reach its database, or has too much to do. Nothing was changed; try again after the seconds in Retry-After.";
     Internal = "internal", 500, "Something is wrong here",
@@ -225,6 +243,7 @@ impl From<store::Error> for Problem {
                 Self::new(Code::InvoiceNumberTaken, error.to_string()).field("invoice_number")
             }
             store::Error::TooManyAsked => Self::new(Code::TooManyAsked, error.to_string()),
+            store::Error::TooManyKeys(_) => Self::new(Code::TooManyKeys, error.to_string()),
             error if error.is_temporary() => {
                 tracing::error!(%error, "database unavailable");
                 Self::unavailable()
@@ -278,6 +297,9 @@ impl IntoResponse for Problem {
         match code {
             Code::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"monay\""));
+            }
+            Code::IdempotencyInProgress => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Code::Unavailable | Code::Timeout => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));

@@ -4,22 +4,22 @@
 //! Where the customer's own wallet stands in the terms, it goes there and nowhere else. Otherwise the customer's word
 //! decides, and the wallet's refund key signs an order (PROTOCOL §4) that the keeper carries.
 
-use crate::auth::Key;
 use crate::body::{Fields, JsonBody};
-use crate::invoices::{self, Segment};
+use crate::invoices;
 use crate::problem::{Code, Problem};
-use crate::view::{Found, json};
-use crate::{App, commit, create};
+use crate::reply::{self, AsOf};
+use crate::view::Found;
+use crate::work::{ByCustomer, ByTenant, Post, Work};
+use crate::{App, create};
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::{SolStruct, eip712_domain};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::invoice::InvoiceStatus;
 use domain::request::InvalidRequest;
 use serde::Serialize;
 use std::sync::Arc;
-use store::Tx;
+use store::PgConnection;
 use store::chain::Mirror;
 use store::invoices::TermsView;
 use terms::abi::RefundOrder;
@@ -59,61 +59,63 @@ impl Asked {
 
 #[derive(Serialize)]
 struct Answer {
-    /// `null` where it goes back by itself.
+    /// The order's id; `null` where it goes back by itself.
     intent_id: Option<String>,
+    /// The token that goes back.
     token: String,
+    /// Where it goes.
     to: String,
     /// `null` where it goes back by itself, or was on its way before.
     state: Option<&'static str>,
+    /// What there is to say about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    /// Up to which moment the chain is known.
+    as_of: Vec<AsOf>,
 }
 
-pub(crate) async fn by_tenant(
-    State(app): State<Arc<App>>,
-    key: Key,
-    id: Segment,
-    body: JsonBody,
+pub(crate) async fn by_tenant(State(app): State<Arc<App>>, post: Post<ByTenant>) -> Result<Response, Problem> {
+    let Post { caller, body, mut work } = post;
+    let found = invoices::locked(&mut work, &caller.tenant_id, caller.id).await?;
+    refund(&app, work, &found, "api key", &body).await
+}
+
+pub(crate) async fn by_customer(State(app): State<Arc<App>>, post: Post<ByCustomer>) -> Result<Response, Problem> {
+    let Post { caller, body, mut work } = post;
+    let found = invoices::locked_by_link(&mut work, &caller).await?;
+    refund(&app, work, &found, "pay link", &body).await
+}
+
+async fn refund(
+    app: &App,
+    mut work: Work,
+    found: &Found,
+    by: &'static str,
+    body: &JsonBody,
 ) -> Result<Response, Problem> {
-    let mut tx = app.begin().await?;
-    let found = invoices::locked(&mut tx, &key, id).await?;
-    refund(&app, tx, &found, "api key", &body).await
-}
-
-pub(crate) async fn by_customer(
-    State(app): State<Arc<App>>,
-    token: Segment,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut tx = app.begin().await?;
-    let found = invoices::locked_by_link(&mut tx, token).await?;
-    refund(&app, tx, &found, "pay link", &body).await
-}
-
-async fn refund(app: &App, mut tx: Tx, found: &Found, by: &'static str, body: &JsonBody) -> Result<Response, Problem> {
     let asked = Asked::parse(body)?;
     let (known, mirror) = found.terms()?;
     let token = asked.token.unwrap_or(known.terms.token);
-    must_be_refundable(&mut tx, found, token).await?;
+    must_be_refundable(&mut work, found, token).await?;
     let answer = match known.terms.refund_key.is_zero() {
-        true => to_its_owner(&mut tx, found, known, token, asked.to).await?,
+        true => to_its_owner(&mut work, found, known, token, asked.to).await?,
         false => {
             let to = receiver(known, mirror, token, asked.to)?;
             let word = serde_json::json!({"by": by, "said": asked.word, "at": written(OffsetDateTime::now_utc())});
-            ordered(app, &mut tx, found, token, to, &word).await?
+            ordered(app, &mut work, found, token, to, &word).await?
         }
     };
-    store::projection::refresh(&mut tx, known.hash).await?;
-    commit(tx).await?;
+    store::projection::refresh(&mut work, known.hash).await?;
+    let response = work.commit(reply::json(StatusCode::ACCEPTED, &answer, &answer.as_of)?).await?;
     tracing::info!(invoice = found.view.id, intent = answer.intent_id, by, %token, to = answer.to, "refund asked for");
-    json(StatusCode::ACCEPTED, &answer)
+    Ok(response)
 }
 
 /// There must be something of the token, and the chain must let it go.
-async fn must_be_refundable(tx: &mut Tx, found: &Found, token: Address) -> Result<(), Problem> {
+async fn must_be_refundable(db: &mut PgConnection, found: &Found, token: Address) -> Result<(), Problem> {
     let (known, mirror) = found.terms()?;
     let terms = &known.terms;
-    let books = store::orders::books(tx, known.hash, token).await?;
+    let books = store::orders::books(db, known.hash, token).await?;
     let mut there = books.received.saturating_sub(books.refunded);
     if token == terms.token {
         // Of this one the payee has got some.
@@ -123,7 +125,7 @@ async fn must_be_refundable(tx: &mut Tx, found: &Found, token: Address) -> Resul
         let detail = format!("Nothing of the token {token} lies at the deposit address.");
         return Err(Problem::new(Code::NothingToRefund, detail).with("token", token.to_string()));
     }
-    if token == terms.token && open_on_chain(found, mirror, terms) {
+    if token == terms.token && !found.released(terms, mirror) {
         let closes_at = create::time_of(terms.closes_at)?;
         let detail = format!("The invoice is still open. At the latest it closes at {}.", written(closes_at));
         return Err(Problem::new(Code::NotRefundableYet, detail)
@@ -133,20 +135,9 @@ async fn must_be_refundable(tx: &mut Tx, found: &Found, token: Address) -> Resul
     Ok(())
 }
 
-/// Whether the escrow keeps the invoice's token for the payee, as far as we can know: a deadline must not run for nothing.
-fn open_on_chain(found: &Found, mirror: &Mirror, terms: &terms::InvoiceTerms) -> bool {
-    let ended = match found.view.status {
-        // We end it by a cancel, when the displayed expiry is final; where anyone settles we cannot.
-        InvoiceStatus::Expired => !terms.settler.is_zero() && mirror.final_timestamp >= found.expires_at(),
-        InvoiceStatus::Paid | InvoiceStatus::Overpaid | InvoiceStatus::Cancelled => true,
-        InvoiceStatus::Draft | InvoiceStatus::PendingPayment | InvoiceStatus::PartiallyPaid => false,
-    };
-    !ended && mirror.tip_timestamp < terms.closes_at
-}
-
 /// The terms say where it goes, and no key can say otherwise.
 async fn to_its_owner(
-    tx: &mut Tx,
+    db: &mut PgConnection,
     found: &Found,
     known: &TermsView,
     token: Address,
@@ -162,11 +153,11 @@ async fn to_its_owner(
     let (token_text, to) = (token.to_string(), refund_to.to_string());
     if token == known.terms.token {
         let detail = Some(format!("It goes back to {refund_to} by itself; there is nothing to be done."));
-        return Ok(Answer { intent_id: None, token: token_text, to, state: None, detail });
+        return Ok(Answer { intent_id: None, token: token_text, to, state: None, detail, as_of: found.as_of() });
     }
-    let asked = store::orders::refund(tx, &found.view.tenant_id, &known.terms, token).await?;
+    let asked = store::orders::refund(db, &found.view.tenant_id, &known.terms, token).await?;
     let (id, state) = (asked.id.to_string(), asked.state.as_str());
-    Ok(Answer { intent_id: Some(id), token: token_text, to, state: Some(state), detail: None })
+    Ok(Answer { intent_id: Some(id), token: token_text, to, state: Some(state), detail: None, as_of: found.as_of() })
 }
 
 /// Where the customer wants it. What the escrow would refuse is refused here.
@@ -185,7 +176,7 @@ fn receiver(known: &TermsView, mirror: &Mirror, token: Address, to: Option<Addre
 /// Signs the customer's order with the wallet's key, and stores it with the word it rests on.
 async fn ordered(
     app: &App,
-    tx: &mut Tx,
+    db: &mut PgConnection,
     found: &Found,
     token: Address,
     to: Address,
@@ -193,7 +184,7 @@ async fn ordered(
 ) -> Result<Answer, Problem> {
     let (known, mirror) = found.terms()?;
     let wallet_id = &found.view.wallet.id;
-    let (nonce, ciphertext) = store::keys::get(tx, wallet_id).await?.ok_or_else(|| {
+    let (nonce, ciphertext) = store::keys::get(db, wallet_id).await?.ok_or_else(|| {
         let refund_to = known.terms.refund_to.to_string();
         let detail = format!("The wallet's key is erased; what lies there goes to {refund_to}.");
         Problem::new(Code::RefundKeyErased, detail).with("refund_to", refund_to)
@@ -207,14 +198,21 @@ async fn ordered(
     };
     let hash = signing_hash(&order, mirror);
     let signature = app.vault.sign(wallet_id, &nonce, &ciphertext, hash)?;
-    let asked = store::orders::order(tx, &found.view.tenant_id, &known.terms, &order, &signature, word).await?;
+    let asked = store::orders::order(db, &found.view.tenant_id, &known.terms, &order, &signature, word).await?;
     let id = asked.id.to_string();
     if !asked.news {
         let detail = "What lies there has been ordered back before, and that order stands.";
         return Err(Problem::new(Code::RefundAlreadyOrdered, detail).with("intent_id", id));
     }
     let state = Some(asked.state.as_str());
-    Ok(Answer { intent_id: Some(id), token: token.to_string(), to: to.to_string(), state, detail: None })
+    Ok(Answer {
+        intent_id: Some(id),
+        token: token.to_string(),
+        to: to.to_string(),
+        state,
+        detail: None,
+        as_of: found.as_of(),
+    })
 }
 
 /// What the escrow hashes before it asks who signed: EIP-712 under the domain of its own.

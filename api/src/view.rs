@@ -1,45 +1,104 @@
 //! Invoices and wallets as JSON: base units as decimal strings beside the amounts people read.
 
 use crate::problem::Problem;
+use crate::reply::{self, AsOf, Reply};
 use crate::{App, clock};
 use alloy_primitives::U256;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use domain::actions::{Action, Need, Standing};
 use domain::invoice::InvoiceStatus;
 use domain::money::{TOKEN_DECIMALS, Units};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use store::PgConnection;
 use store::chain::Mirror;
 use store::invoices::{InvoiceView, TermsView, TransactionView};
-use terms::InvoiceTerms;
+use terms::{InvoiceTerms, PortableTerms};
 use time::OffsetDateTime;
 
 /// An invoice with what its chains are called, at one moment.
 pub(crate) struct Found {
     pub(crate) view: InvoiceView,
-    chains: Vec<Mirror>,
+    chains: Arc<[Mirror]>,
     /// The later of the wall clock and the chains' own: the clock that the invoice's time runs out by.
     pub(crate) now: OffsetDateTime,
 }
 
 impl Found {
     pub(crate) async fn load(db: &mut PgConnection, view: InvoiceView) -> Result<Self, Problem> {
-        let mut chains = Vec::with_capacity(view.terms.len());
-        for terms in &view.terms {
-            chains.push(store::chain::get(db, terms.terms.chain).await?);
-        }
-        let tips = chains.iter().filter_map(|chain| i64::try_from(chain.tip_timestamp).ok());
+        Ok(Self::of(view, store::chain::all(db).await?.into()))
+    }
+
+    /// The invoice, with all chains there are.
+    pub(crate) fn of(view: InvoiceView, chains: Arc<[Mirror]>) -> Self {
+        let its = |mirror: &&Mirror| view.terms.iter().any(|known| known.terms.chain == mirror.deployed.chain);
+        let tips = chains.iter().filter(its).filter_map(|chain| i64::try_from(chain.tip_timestamp).ok());
         let tip = tips.filter_map(|tip| OffsetDateTime::from_unix_timestamp(tip).ok()).max();
         let wall = OffsetDateTime::now_utc();
-        Ok(Self { view, chains, now: tip.map_or(wall, |tip| tip.max(wall)) })
+        let now = tip.map_or(wall, |tip| tip.max(wall));
+        Self { view, chains, now }
+    }
+
+    fn mirror(&self, chain: u64) -> Option<&Mirror> {
+        self.chains.iter().find(|mirror| mirror.deployed.chain == chain)
+    }
+
+    /// Up to which moment its chains are known.
+    pub(crate) fn as_of(&self) -> Vec<AsOf> {
+        self.view.terms.iter().filter_map(|known| self.mirror(known.terms.chain)).map(AsOf::of).collect()
+    }
+
+    /// Its terms as words that travel, one for each chain.
+    pub(crate) fn words(&self) -> Result<Vec<String>, Problem> {
+        self.view.terms.iter().map(|known| self.word(known)).collect()
+    }
+
+    fn word(&self, known: &TermsView) -> Result<String, Problem> {
+        let mirror = self.mirror(known.terms.chain).ok_or_else(|| corrupt("terms without a chain"))?;
+        Ok(PortableTerms { terms: known.terms.clone(), escrow: mirror.deployed.escrow }.to_string())
+    }
+
+    /// The link that the customer gets. What is behind the # no server needs: it is for the day when ours are gone.
+    pub(crate) fn pay_url(&self, app: &App) -> Result<String, Problem> {
+        Ok(format!("{}/pay/{}#terms={}", app.public_url, self.view.pay_token, self.words()?.join(",")))
+    }
+
+    /// Where it stands, as far as it matters for what can be done with it.
+    pub(crate) fn standing(&self) -> Result<Standing, Problem> {
+        let (known, mirror) = self.terms()?;
+        let (view, terms) = (&self.view, &known.terms);
+        let missing = self.missing()?;
+        let met = [
+            (Need::Covered, missing == 0),
+            (Need::Uncovered, missing > 0),
+            (Need::InTime, self.seconds_left() > 0),
+            (Need::Gated, !terms.settler.is_zero()),
+            (Need::AtRest, !view.settling),
+            (Need::Holding, !self.balance()?.is_zero()),
+            (Need::Released, self.released(terms, mirror)),
+            (Need::Undecided, terms.refund_key.is_zero() || view.wallet.has_key && !view.ordered),
+        ];
+        let met = met.into_iter().filter_map(|(need, is_so)| is_so.then_some(need)).collect();
+        Ok(Standing { status: view.status, met })
+    }
+
+    /// Whether the escrow lets go of what lies there in the invoice's token, now or when what we have set out to do is
+    /// done: an order's deadline must not run for nothing.
+    pub(crate) fn released(&self, terms: &InvoiceTerms, mirror: &Mirror) -> bool {
+        let ended = match self.view.status {
+            // We end it by a cancel, when the displayed expiry is final; where anyone settles we cannot.
+            InvoiceStatus::Expired => !terms.settler.is_zero() && mirror.final_timestamp >= self.expires_at(),
+            InvoiceStatus::Paid | InvoiceStatus::Overpaid | InvoiceStatus::Cancelled => true,
+            InvoiceStatus::Draft | InvoiceStatus::PendingPayment | InvoiceStatus::PartiallyPaid => false,
+        };
+        ended || mirror.tip_timestamp >= terms.closes_at
     }
 
     /// What a chain is called.
     pub(crate) fn chain_name(&self, chain: u64) -> &str {
-        let known = self.chains.iter().find(|mirror| mirror.deployed.chain == chain);
-        known.map_or("unknown", |mirror| mirror.deployed.name.as_str())
+        self.mirror(chain).map_or("unknown", |mirror| mirror.deployed.name.as_str())
     }
 
     /// Base units at the deposit address.
@@ -70,7 +129,7 @@ impl Found {
     /// The terms it is paid under, and the chain they are for.
     pub(crate) fn terms(&self) -> Result<(&TermsView, &Mirror), Problem> {
         let known = self.view.terms.first().ok_or_else(|| corrupt("an invoice without terms"))?;
-        let mirror = self.chains.iter().find(|mirror| mirror.deployed.chain == known.terms.chain);
+        let mirror = self.mirror(known.terms.chain);
         Ok((known, mirror.ok_or_else(|| corrupt("terms without a chain"))?))
     }
 
@@ -90,30 +149,49 @@ impl Found {
     }
 
     /// The invoice with all that belongs to it.
-    pub(crate) fn answer(&self, app: &App, status: StatusCode) -> Result<Response, Problem> {
-        let terms = self.view.terms.iter().map(|known| Terms {
+    pub(crate) fn answer(&self, app: &App, status: StatusCode) -> Result<Reply, Problem> {
+        let answer = self.whole(app)?;
+        reply::json(status, &answer, &answer.as_of)
+    }
+
+    /// The same, not yet written.
+    pub(crate) fn whole(&self, app: &App) -> Result<Answer<'_>, Problem> {
+        Ok(Answer {
+            invoice: self.invoice(app)?,
+            wallet: self.wallet()?,
+            terms: self.terms_shown()?,
+            transactions: self.transactions(),
+            as_of: self.as_of(),
+        })
+    }
+
+    /// The wallet alone.
+    pub(crate) fn wallet_answer(&self) -> Result<Reply, Problem> {
+        let answer = WalletAnswer { wallet: self.wallet()?, as_of: self.as_of() };
+        reply::json(StatusCode::OK, &answer, &answer.as_of)
+    }
+
+    pub(crate) fn terms_shown(&self) -> Result<Vec<Terms<'_>>, Problem> {
+        self.view.terms.iter().map(|known| self.shown(known)).collect()
+    }
+
+    fn shown<'a>(&'a self, known: &'a TermsView) -> Result<Terms<'a>, Problem> {
+        Ok(Terms {
             chain: self.chain_name(known.terms.chain),
             hash: known.hash.to_string(),
             deposit_address: known.purse.to_string(),
             terms: &known.terms,
-        });
-        let answer = Answer {
-            invoice: self.invoice(app),
-            wallet: self.wallet()?,
-            terms: terms.collect(),
-            transactions: self.view.transactions.iter().map(Transaction::of).collect(),
-        };
-        json(status, &answer)
+            word: self.word(known)?,
+        })
     }
 
-    /// The wallet alone.
-    pub(crate) fn wallet_answer(&self) -> Result<Response, Problem> {
-        json(StatusCode::OK, &WalletAnswer { wallet: self.wallet()? })
+    pub(crate) fn transactions(&self) -> Vec<Transaction<'_>> {
+        self.view.transactions.iter().map(Transaction::of).collect()
     }
 
-    fn invoice(&self, app: &App) -> Invoice<'_> {
+    pub(crate) fn invoice(&self, app: &App) -> Result<Invoice<'_>, Problem> {
         let view = &self.view;
-        Invoice {
+        Ok(Invoice {
             id: &view.id,
             number: &view.number,
             status: view.status.as_str(),
@@ -135,12 +213,13 @@ impl Found {
             expires_at: view.expires_at,
             paid_at: view.paid_at,
             transaction_id: view.transaction_id.as_deref(),
-            pay_url: format!("{}/pay/{}", app.public_url, view.pay_token),
+            pay_url: self.pay_url(app)?,
+            available_actions: self.standing()?.actions().into_iter().map(Action::as_str).collect(),
             metadata: &view.metadata,
-        }
+        })
     }
 
-    fn wallet(&self) -> Result<Wallet<'_>, Problem> {
+    pub(crate) fn wallet(&self) -> Result<Wallet<'_>, Problem> {
         let (view, wallet) = (&self.view, &self.view.wallet);
         let (first, mirror) = self.terms()?;
         let direct = first.terms.settler.is_zero();
@@ -205,30 +284,32 @@ pub(crate) fn corrupt(what: &str) -> Problem {
     Problem::internal()
 }
 
-pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Result<Response, Problem> {
-    let body = serde_json::to_vec(body).map_err(|error| {
-        tracing::error!(%error, "JSON");
-        Problem::internal()
-    })?;
-    let kind = HeaderValue::from_static("application/json");
-    Ok((status, [(header::CONTENT_TYPE, kind)], body).into_response())
-}
-
+/// An invoice with all that belongs to it.
 #[derive(Serialize)]
-struct Answer<'a> {
+pub(crate) struct Answer<'a> {
+    /// The invoice.
     invoice: Invoice<'a>,
+    /// Its wallet.
     wallet: Wallet<'a>,
+    /// Its terms, one for each chain.
     terms: Vec<Terms<'a>>,
+    /// What has moved, in order, at most 200.
     transactions: Vec<Transaction<'a>>,
+    /// Up to which moment each of its chains is known.
+    as_of: Vec<AsOf>,
 }
 
+/// A wallet.
 #[derive(Serialize)]
 struct WalletAnswer<'a> {
+    /// The wallet.
     wallet: Wallet<'a>,
+    /// Up to which moment each of its chains is known.
+    as_of: Vec<AsOf>,
 }
 
 #[derive(Serialize)]
-struct Invoice<'a> {
+pub(crate) struct Invoice<'a> {
     id: &'a str,
     number: &'a str,
     status: &'static str,
@@ -254,18 +335,22 @@ struct Invoice<'a> {
     #[serde(with = "time::serde::rfc3339::option")]
     paid_at: Option<OffsetDateTime>,
     transaction_id: Option<&'a str>,
+    /// The customer's page; behind the # the terms, which no server needs.
     pay_url: String,
+    /// What can be done with it now.
+    #[serde(rename = "availableActions")]
+    available_actions: Vec<&'static str>,
     metadata: &'a Value,
 }
 
 #[derive(Serialize)]
-struct Issuer<'a> {
-    id: &'a str,
-    name: &'a str,
+pub(crate) struct Issuer<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) name: &'a str,
 }
 
 #[derive(Serialize)]
-struct Wallet<'a> {
+pub(crate) struct Wallet<'a> {
     id: &'a str,
     invoice_id: &'a str,
     mode: &'a str,
@@ -303,7 +388,7 @@ struct Wallet<'a> {
 
 /// An EIP-3009 authorization, but for the token's own EIP-712 domain, which the wallet knows or asks the token for.
 #[derive(Serialize)]
-struct Gasless {
+pub(crate) struct Gasless {
     method: &'static str,
     to: String,
     value_units: String,
@@ -312,15 +397,17 @@ struct Gasless {
 }
 
 #[derive(Serialize)]
-struct Terms<'a> {
+pub(crate) struct Terms<'a> {
     chain: &'a str,
     hash: String,
     deposit_address: String,
     terms: &'a InvoiceTerms,
+    /// The terms and the escrow in one word: all that `monay recover` needs.
+    word: String,
 }
 
 #[derive(Serialize)]
-struct Transaction<'a> {
+pub(crate) struct Transaction<'a> {
     kind: &'a str,
     chain: &'a str,
     hash: &'a str,

@@ -51,7 +51,7 @@ impl Service {
 
     async fn gasless(&self, created: &Value) -> Value {
         let id = created["invoice"]["id"].as_str().unwrap();
-        self.get(&format!("/api/invoices/{id}/wallet")).await.json()["wallet"]["gasless"].clone()
+        self.get(&format!("/api/invoices/{id}/wallet")).await.told()["wallet"]["gasless"].clone()
     }
 }
 
@@ -75,7 +75,7 @@ async fn an_authorization_is_taken_once() {
     assert_eq!((&intent["kind"], &intent["state"]), (&json!("fund"), &json!("accepted")));
     assert_eq!(intent["tenant_id"], UTILITYCO);
     let mut answer = json!({"intent_id": intent["hex"], "state": "accepted", "invoice_status": "pending_payment"});
-    assert_eq!(reply.json(), answer);
+    assert_eq!(reply.told(), answer);
     let row = service.row("SELECT *, value_units::text AS value FROM payment_authorizations").await;
     let bytes = |bytes: &[u8]| json!(format!("\\x{}", hex::encode(bytes)));
     for (column, value) in [
@@ -102,10 +102,10 @@ async fn an_authorization_is_taken_once() {
         .collect();
     for call in calls {
         let reply = call.await.unwrap();
-        assert_eq!((reply.status, reply.json()), (200, answer.clone()));
+        assert_eq!((reply.status, reply.told()), (200, answer.clone()));
     }
     let reply = service.authorize(&created, json!({"to": null})).await;
-    assert_eq!((reply.status, reply.json()), (200, answer.clone()));
+    assert_eq!((reply.status, reply.told()), (200, answer.clone()));
     assert_eq!(service.asked().await, before);
 
     // The nonce is spent for every other invoice; another payer's is another's.
@@ -120,7 +120,7 @@ async fn an_authorization_is_taken_once() {
     assert_eq!(service.row("SELECT state FROM intents WHERE state = 'seen'").await["state"], "seen");
     (answer["invoice_status"], answer["state"]) = (json!("paid"), json!("seen"));
     let reply = service.authorize(&created, json!({})).await;
-    assert_eq!((reply.status, reply.json()), (200, answer));
+    assert_eq!((reply.status, reply.told()), (200, answer));
     let nonce = json!({"nonce": B256::repeat_byte(0x12).to_string()});
     service.refuses_to_take(&created, nonce, 409, "invoice_paid").await;
     assert_eq!(service.gasless(&created).await, Value::Null);
@@ -204,7 +204,7 @@ async fn only_what_is_missing_and_only_while_it_is_open() {
     let problem = service.refuses_to_take(&created, json!({"value": "49499999"}), 422, "authorization_too_small").await;
     assert_eq!((&problem["missing"], &problem["missing_units"]), (&json!("49.50"), &json!("49500000")));
     let reply = service.authorize(&created, json!({"value": "49500000"})).await;
-    assert_eq!((reply.status, &reply.json()["invoice_status"]), (202, &json!("partially_paid")), "{}", reply.text());
+    assert_eq!((reply.status, &reply.told()["invoice_status"]), (202, &json!("partially_paid")), "{}", reply.text());
 
     // All is there, and waits for a word.
     chain.mine(&[on_chain.deposit(0, 49_500_000)]).await;

@@ -2,12 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod actions;
 mod authorization;
 mod bad_input;
+mod cancel;
 mod chain;
 mod create;
 mod direct;
+mod history;
+mod list;
+mod once;
 mod pages;
+mod paper;
 mod payment;
 mod refund;
 mod service;

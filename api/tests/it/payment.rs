@@ -21,9 +21,7 @@ impl Service {
     }
 
     pub(crate) async fn pay_page(&self, created: &Value) -> String {
-        let url = created["invoice"]["pay_url"].as_str().unwrap();
-        let path = url.strip_prefix(&format!("http://{}", self.address)).unwrap();
-        let reply = self.call("GET", path).send().await;
+        let reply = self.call("GET", &crate::refund::link(created)).send().await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         reply.text().to_owned()
     }

@@ -12,10 +12,10 @@ const DUE: u128 = 150_000_000;
 const HOME: &str = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045";
 const FOREIGN: Address = Address::repeat_byte(0x66);
 
-/// The pay link's path.
+/// The pay link's path; what is behind the # no server gets.
 pub(crate) fn link(created: &Value) -> String {
     let url = created["invoice"]["pay_url"].as_str().unwrap();
-    url[url.find("/pay/").unwrap()..].to_owned()
+    url[url.find("/pay/").unwrap()..url.find('#').unwrap()].to_owned()
 }
 
 fn terms_of(created: &Value) -> InvoiceTerms {
@@ -167,7 +167,7 @@ async fn an_expired_invoice_goes_back_where_the_customer_says() {
     let said = "Jane, by phone, from the number on file";
     let reply = service.refund(&created, json!({"to": HOME.to_lowercase(), "word": said})).await;
     assert_eq!(reply.status, 202, "{}", reply.text());
-    let word = is_ordered(&service, &created, TOKEN, HOME, chain.tip.timestamp, &reply.json()).await;
+    let word = is_ordered(&service, &created, TOKEN, HOME, chain.tip.timestamp, &reply.told()).await;
     assert_eq!((&word["by"], &word["said"]), (&json!("api key"), &json!(said)));
     let at = word["at"].as_str().unwrap();
     let at = time::OffsetDateTime::parse(at, &time::format_description::well_known::Rfc3339).unwrap();
@@ -176,15 +176,15 @@ async fn an_expired_invoice_goes_back_where_the_customer_says() {
     // The first order stands, until it is carried out.
     for to in [HOME.to_owned(), Address::repeat_byte(0x77).to_string()] {
         let problem = service.refuses(&created, json!({"to": to}), 409, "refund_already_ordered").await;
-        assert_eq!(problem["intent_id"], reply.json()["intent_id"]);
+        assert_eq!(problem["intent_id"], reply.told()["intent_id"]);
     }
     chain.mine(&[refunded(&on_chain, 0, TOKEN, 1_000_000, 0, 2)]).await;
     service.refuses(&created, to.clone(), 409, "nothing_to_refund").await;
     chain.mine(&[on_chain.deposit(0, 5)]).await;
     let second = service.refund_by_link(&created, to).await;
     assert_eq!(second.status, 202, "{}", second.text());
-    assert_ne!(second.json()["intent_id"], reply.json()["intent_id"]);
-    let word = is_ordered(&service, &created, TOKEN, HOME, chain.tip.timestamp, &second.json()).await;
+    assert_ne!(second.told()["intent_id"], reply.told()["intent_id"]);
+    let word = is_ordered(&service, &created, TOKEN, HOME, chain.tip.timestamp, &second.told()).await;
     assert_eq!((&word["by"], &word["said"]), (&json!("pay link"), &Value::Null));
     let nonces = service.rows("SELECT DISTINCT nonce::text FROM refund_orders").await;
     assert_eq!(nonces.len(), 2);
@@ -210,7 +210,7 @@ async fn what_was_too_much_goes_back_once() {
     for call in calls {
         let reply = call.await.unwrap();
         match reply.status {
-            202 => ordered.push(reply.json()),
+            202 => ordered.push(reply.told()),
             _ => drop(reply.problem(409, "refund_already_ordered")),
         }
     }
@@ -241,7 +241,7 @@ async fn another_token_goes_back_at_any_time() {
     service.refuses(&created, json!({"token": FOREIGN.to_string()}), 422, "refund_to_required").await;
     let reply = service.refund_by_link(&created, foreign(HOME)).await;
     assert_eq!(reply.status, 202, "{}", reply.text());
-    is_ordered(&service, &created, FOREIGN, HOME, chain.tip.timestamp, &reply.json()).await;
+    is_ordered(&service, &created, FOREIGN, HOME, chain.tip.timestamp, &reply.told()).await;
     service.refuses(&created, foreign(HOME), 409, "refund_already_ordered").await;
     // It says nothing about the invoice's own token.
     service.refuses(&created, json!({"to": HOME}), 409, "not_refundable_yet").await;
@@ -271,9 +271,9 @@ async fn where_the_address_is_fixed_nobody_signs() {
     assert_eq!((&intent["kind"], &intent["state"]), (&json!("refund"), &json!("accepted")));
     assert_eq!(bytes(&intent["token"]), FOREIGN.as_slice());
     let expected = json!({"intent_id": intent["hex"], "token": FOREIGN.to_string(), "to": HOME, "state": "accepted"});
-    assert_eq!(reply.json(), expected);
+    assert_eq!(reply.told(), expected);
     let again = service.refund(&created, body).await;
-    assert_eq!((again.status, again.json()), (202, expected));
+    assert_eq!((again.status, again.told()), (202, expected));
     assert_eq!(service.count("intents").await, 1, "one refund, however often it is asked for");
 
     // The invoice's own: by itself.
@@ -285,7 +285,7 @@ async fn where_the_address_is_fixed_nobody_signs() {
     for body in [json!({}), json!({"to": HOME}), json!({"token": TOKEN.to_string()})] {
         let reply = service.refund(&created, body).await;
         assert_eq!(reply.status, 202, "{}", reply.text());
-        let answer = reply.json();
+        let answer = reply.told();
         assert_eq!((&answer["intent_id"], &answer["state"]), (&Value::Null, &Value::Null));
         assert_eq!((&answer["token"], &answer["to"]), (&json!(TOKEN.to_string()), &json!(HOME)));
         assert!(answer["detail"].as_str().unwrap().contains("by itself"), "{answer}");
@@ -306,7 +306,7 @@ async fn after_closing_the_clock_alone_decides() {
     chain.mine_at(terms.closes_at, &[]).await;
     let reply = service.refund(&created, json!({"to": HOME})).await;
     assert_eq!(reply.status, 202, "{}", reply.text());
-    is_ordered(&service, &created, TOKEN, HOME, terms.closes_at, &reply.json()).await;
+    is_ordered(&service, &created, TOKEN, HOME, terms.closes_at, &reply.told()).await;
 }
 
 #[tokio::test]

@@ -297,6 +297,15 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{} {}", self.status, self.text()))
     }
 
+    /// The JSON without the moment it is as of, which must be there, in the body and in the header.
+    pub(crate) fn told(&self) -> Value {
+        let mut json = self.json();
+        let as_of = json.as_object_mut().unwrap().remove("as_of").expect("as_of");
+        assert_eq!(as_of[0]["chain"], "base", "{as_of}");
+        assert_eq!(self.headers["monay-lag-seconds"], as_of[0]["lag_seconds"].to_string());
+        json
+    }
+
     /// Asserts that this is a complete RFC 9457 answer with this status and code; returns it.
     pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{code}: {}", self.text());

@@ -1,0 +1,97 @@
+//! `GET /api/invoices/{id}/email`: the message that goes to the customer, as plain text. Sending it is the issuer's.
+
+use crate::auth::Key;
+use crate::invoices::{self, Segment};
+use crate::problem::Problem;
+use crate::reply::{self, AsOf, Reply};
+use crate::view::Found;
+use crate::{App, clock, recover};
+use axum::extract::State;
+use axum::http::StatusCode;
+use domain::invoice::InvoiceStatus;
+use domain::money::Units;
+use serde::Serialize;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// The answer.
+#[derive(Serialize)]
+struct Answer {
+    /// The message.
+    email: Email,
+    /// Up to which moment each of the invoice's chains is known.
+    as_of: Vec<AsOf>,
+}
+
+/// A message.
+#[derive(Serialize)]
+struct Email {
+    /// The customer's address; `null` where the invoice has none.
+    to: Option<String>,
+    /// One line.
+    subject: String,
+    /// Plain text, lines ended by a line feed.
+    text: String,
+}
+
+pub(crate) async fn email(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Reply, Problem> {
+    let found = invoices::by_id(&app, &key, id).await?;
+    let view = &found.view;
+    let (issuer, number) = (line(&view.issuer_name), line(&view.number));
+    let subject = format!("Invoice {number} from {issuer}: {} {}", Units(view.amount), view.currency);
+    let email = Email { to: view.customer_email.clone(), subject, text: text(&found, &app)? };
+    let answer = Answer { email, as_of: found.as_of() };
+    reply::json(StatusCode::OK, &answer, &answer.as_of)
+}
+
+fn text(found: &Found, app: &App) -> Result<String, Problem> {
+    let view = &found.view;
+    let (issuer, number, token) = (line(&view.issuer_name), line(&view.number), &view.wallet.currency);
+    let link = found.pay_url(app)?;
+    let mut text = format!("Hello,\n\n{issuer} has sent you the invoice {number}");
+    let _ = match &view.description {
+        Some(description) => writeln!(text, ": {}.\n", line(description)),
+        None => writeln!(text, ".\n"),
+    };
+    match view.status {
+        InvoiceStatus::Draft | InvoiceStatus::PendingPayment | InvoiceStatus::PartiallyPaid => {
+            let (known, _) = found.terms()?;
+            let (chain, id) = (found.chain_name(known.terms.chain), known.terms.chain);
+            let missing = Units(found.missing()?);
+            let until = clock::minute(view.expires_at);
+            let _ = write!(
+                text,
+                "  Amount    {missing} {token}, fees not counted\n  Network   {chain} (chain id {id})\n  Address   {}\n  \
+                 Token     {}\n  Pay by    {until}\n\nSend exactly this amount from any wallet or exchange. The address was \
+                 made for this invoice alone: what is\nsent to it can only go to {issuer}, up to the amount of the invoice, \
+                 or back.\n\nHow it stands, at any time:\n{link}\n",
+                known.purse, known.terms.token,
+            );
+        }
+        InvoiceStatus::Paid | InvoiceStatus::Overpaid => {
+            let (amount, home, token_of_link) = (Units(view.amount), &app.public_url, &view.pay_token);
+            let _ = write!(
+                text,
+                "It is paid: {amount} {token}. Please do not pay again. The receipt:\n{home}/pay/{token_of_link}/receipt\n\n\
+                 How it stands, at any time:\n{link}\n",
+            );
+        }
+        InvoiceStatus::Expired | InvoiceStatus::Cancelled => {
+            let _ = write!(
+                text,
+                "It cannot be paid any more. Please send no money to its address; what was sent goes back.\n\nHow it \
+                 stands, at any time:\n{link}\n"
+            );
+        }
+    }
+    let _ = write!(text, "\nKeep this message. {}\n", recover::WHY);
+    for word in found.words()? {
+        let _ = write!(text, "\n{}\n", recover::command(&word));
+    }
+    Ok(text)
+}
+
+/// One line of it, whatever was in it.
+fn line(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
