@@ -216,7 +216,7 @@ fn decided(intent: Decided) -> Entry {
 }
 
 fn tried(attempt: Tried) -> Entry {
-    let Tried { intent, kind, tx_hash, state, last_error, chain, at } = attempt;
+    let Tried { intent, kind, tx_hash, state, noop, last_error, chain, at } = attempt;
     let how = match state {
         AttemptState::Signed => "no node has been offered it yet",
         AttemptState::Broadcast => "a node has taken it",
@@ -224,7 +224,10 @@ fn tried(attempt: Tried) -> Entry {
         AttemptState::Final => "it is in a final block",
         AttemptState::Replaced => "another one took its place",
     };
-    let sentence = format!("A transaction was signed to {}: {how}.", aim(kind));
+    let sentence = match noop {
+        true => format!("A transaction that does nothing was signed, in the place of one that no node takes: {how}."),
+        false => format!("A transaction was signed to {}: {how}.", aim(kind)),
+    };
     let intent = Intent { id: intent.to_string(), kind: kind.as_str(), state: state.as_str(), last_error };
     let (chain, transaction) = (Some(chain), Some(tx_hash.to_string()));
     Entry { chain, transaction, intent: Some(intent), ..Entry::new(at, "keeper", "signed", sentence) }

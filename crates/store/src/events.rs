@@ -23,7 +23,7 @@ statements! {
     INTENTS = "SELECT n.id, n.kind, n.state, n.token, n.last_error, n.created_at, c.name FROM intents n
         JOIN invoice_terms t USING (terms_hash) JOIN chains c ON c.chain_id = n.chain_id
         WHERE t.invoice_id = $1 ORDER BY n.created_at LIMIT $2";
-    ATTEMPTS = "SELECT n.id, n.kind, a.tx_hash, a.state, a.last_error, a.created_at, c.name FROM intents n
+    ATTEMPTS = "SELECT n.id, n.kind, a.tx_hash, a.state, a.noop, a.last_error, a.created_at, c.name FROM intents n
         JOIN invoice_terms t USING (terms_hash) JOIN attempt_intents l ON l.intent_id = n.id
         JOIN attempts a ON a.id = l.attempt_id JOIN chains c ON c.chain_id = a.chain_id
         WHERE t.invoice_id = $1 ORDER BY a.created_at LIMIT $2";
@@ -136,6 +136,8 @@ pub struct Tried {
     pub kind: IntentKind,
     pub tx_hash: B256,
     pub state: AttemptState,
+    /// Whether it does nothing but use its nonce up.
+    pub noop: bool,
     pub last_error: Option<String>,
     pub chain: String,
     pub at: OffsetDateTime,
@@ -195,6 +197,7 @@ pub async fn history(db: &mut PgConnection, invoice_id: &str, wallet_id: &str) -
             kind: row.word("kind")?,
             tx_hash: row.hash("tx_hash")?,
             state: row.word("state")?,
+            noop: row.try_get("noop")?,
             last_error: row.try_get("last_error")?,
             chain: row.try_get("name")?,
             at: row.try_get("created_at")?,
