@@ -24,10 +24,10 @@ async fn paging_shows_every_older_invoice_once_whatever_is_inserted_meanwhile() 
     for _ in 0..7 {
         made.push(service.create(json!({})).await["invoice"]["id"].as_str().unwrap().to_owned());
     }
-    // Two of them at the very same moment.
+    // Two of them at the very same moment, and the end of the first page between them.
     sqlx::query("UPDATE invoices SET created_at = (SELECT created_at FROM invoices WHERE id = $1) WHERE id = $2")
-        .bind(&made[3])
         .bind(&made[4])
+        .bind(&made[5])
         .execute(service.store.pool())
         .await
         .unwrap();
