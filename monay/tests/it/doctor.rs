@@ -43,7 +43,7 @@ fn chmod(path: &std::path::Path, mode: u32) {
 
 #[tokio::test]
 async fn every_fault_is_told_with_its_sentence_and_a_healthy_installation_is_told_to_be_one() {
-    let mut net = Net::with(Mining::Interval(Duration::from_secs(1))).await;
+    let net = Net::with(Mining::Interval(Duration::from_secs(1))).await;
     net.stack.run_all().await.unwrap();
     let issued = net.issue(Wish::default()).await;
     net.transfer(issued.purse, AMOUNT).await;

@@ -75,7 +75,7 @@ struct Story {
 
 impl Story {
     async fn begin(format: &str) -> Self {
-        let mut net = Net::with(Mining::Interval(Duration::from_millis(500))).await;
+        let net = Net::with(Mining::Interval(Duration::from_millis(500))).await;
         let plain = net.node().rpc_url();
         let host = plain.strip_prefix("http://").unwrap().trim_end_matches('/');
         let node_url = format!("http://nodeuser:nodepassword1@{host}/?apikey=nodekey123456");
