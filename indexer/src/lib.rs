@@ -365,10 +365,7 @@ impl<C: Chain> Indexer<C> {
             touched.extend(block.touched.iter().copied());
             appended.push(block);
         }
-        let mut stuck = Vec::new();
-        for terms_hash in &touched {
-            stuck.extend(store::projection::refresh_or_note(&mut tx, *terms_hash).await?);
-        }
+        let stuck = store::projection::refresh_all(&mut tx, &touched).await?;
         fault::crash(Point::BeforeBlockCommit);
         tx.commit().await.map_err(store::Error::from)?;
         fault::crash(Point::AfterBlockCommit);
@@ -421,10 +418,7 @@ impl<C: Chain> Indexer<C> {
         store::chain::lock(&mut tx, self.chain.id(), mirror.tip_hash).await?;
         let changed = store::chain::move_tags(&mut tx, self.chain.id(), tags.safe, tags.final_).await?;
         store::projection::lock(&mut tx, changed.iter().copied()).await?;
-        let mut stuck = Vec::new();
-        for terms_hash in changed {
-            stuck.extend(store::projection::refresh_or_note(&mut tx, terms_hash).await?);
-        }
+        let stuck = store::projection::refresh_all(&mut tx, &changed).await?;
         tx.commit().await.map_err(store::Error::from)?;
         self.tell_stuck(&stuck);
         Ok(())

@@ -3,13 +3,14 @@
 use crate::{Error, PgConnection, statements};
 use alloy_primitives::Address;
 use sqlx::Row;
+use std::collections::BTreeSet;
 
 statements! {
     INSERT = "INSERT INTO wallet_keys (wallet_id, tenant_id, address, nonce, ciphertext) VALUES ($1, $2, $3, $4, $5)";
     GET = "SELECT nonce, ciphertext FROM wallet_keys WHERE wallet_id = $1";
     OVERWRITE = "UPDATE wallet_keys SET nonce = decode(repeat($2, 12), 'hex'),
-        ciphertext = decode(repeat($2, octet_length(ciphertext)), 'hex') WHERE wallet_id = $1";
-    DELETE = "DELETE FROM wallet_keys WHERE wallet_id = $1";
+        ciphertext = decode(repeat($2, octet_length(ciphertext)), 'hex') WHERE wallet_id = ANY($1)";
+    DELETE = "DELETE FROM wallet_keys WHERE wallet_id = ANY($1) RETURNING wallet_id";
 }
 
 /// The byte patterns a key is overwritten with before it is deleted (the specification's seven passes). Postgres writes
@@ -46,10 +47,14 @@ pub async fn get(db: &mut PgConnection, wallet_id: &str) -> Result<Option<(Vec<u
     Ok(row.map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?))).transpose()?)
 }
 
-/// Overwrites and deletes a wallet's key; whether there was one.
-pub(crate) async fn erase(db: &mut PgConnection, wallet_id: &str) -> Result<bool, Error> {
-    for pattern in OVERWRITE_PASSES {
-        sqlx::query(OVERWRITE).bind(wallet_id).bind(pattern).execute(&mut *db).await?;
+/// Overwrites and deletes the keys of these wallets; returns those that had one.
+pub(crate) async fn erase(db: &mut PgConnection, wallets: &[&str]) -> Result<BTreeSet<String>, Error> {
+    if wallets.is_empty() {
+        return Ok(BTreeSet::new());
     }
-    Ok(sqlx::query(DELETE).bind(wallet_id).execute(db).await?.rows_affected() > 0)
+    for pattern in OVERWRITE_PASSES {
+        sqlx::query(OVERWRITE).bind(wallets).bind(pattern).execute(&mut *db).await?;
+    }
+    let rows = sqlx::query(DELETE).bind(wallets).fetch_all(db).await?;
+    rows.iter().map(|row| Ok(row.try_get("wallet_id")?)).collect()
 }

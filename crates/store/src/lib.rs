@@ -189,7 +189,6 @@ pub fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         keys::STATEMENTS,
         leases::STATEMENTS,
         orders::STATEMENTS,
-        projection::STATEMENTS,
         quarantine::STATEMENTS,
         rebuild::STATEMENTS,
         repair::STATEMENTS,
@@ -198,5 +197,6 @@ pub fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     ]
     .into_iter()
     .flatten()
+    .chain(projection::all_statements())
     .copied()
 }

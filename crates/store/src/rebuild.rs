@@ -144,10 +144,7 @@ pub async fn finish(
     let mut terms = chain::touched(db, chain, mirror.start, heights.seen).await?;
     terms.extend(held);
     projection::lock(db, terms.iter().copied()).await?;
-    let mut stuck = Vec::new();
-    for terms_hash in terms {
-        stuck.extend(projection::refresh_or_note(db, terms_hash).await?);
-    }
+    let stuck = projection::refresh_all(db, &terms).await?;
     sqlx::query(BALANCES).bind(big(chain)?).execute(db).await?;
     Ok(stuck)
 }

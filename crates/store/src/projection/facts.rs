@@ -1,0 +1,179 @@
+//! Everything known of some invoices, in a handful of statements.
+
+use super::bytes;
+use crate::codec::{Columns, corrupt};
+use crate::fault::{self, Bug};
+use crate::{Error, PgConnection, statements};
+use alloy_primitives::{B256, U256};
+use domain::project::{Deposits, EventFact, Facts, IntentFact, Outcome, Recorded};
+use domain::tier::Heights;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use std::collections::BTreeMap;
+
+statements! {
+    LOAD = "SELECT t.terms_hash, i.id AS invoice_id, i.tenant_id, i.issuer, i.amount_units::text AS amount, i.paid_units::text AS paid,
+            i.received_units::text AS received, i.status AS invoice_status, i.settlement, i.settlement_tier, i.exceptions,
+            i.pay_requested_at IS NOT NULL AS pay_requested, i.called_off_at IS NOT NULL AS called_off,
+            extract(epoch FROM i.expires_at)::bigint AS expires_at, i.sequence,
+            t.chain_id, t.token, t.refund_key, t.settler, t.closes_at, t.flags, t.wake_seen_at, t.wake_final_at,
+            w.wallet_id, w.status AS wallet_status, w.balance_units::text AS balance,
+            c.tip_number, c.safe_number, c.final_number, c.tip_timestamp, c.final_timestamp, c.settle_tier,
+            EXISTS (SELECT 1 FROM stuck_invoices s WHERE s.terms_hash = t.terms_hash) AS stuck
+        FROM invoice_terms t JOIN invoices i ON i.id = t.invoice_id JOIN invoice_wallets w ON w.invoice_id = i.id
+        JOIN chains c ON c.chain_id = t.chain_id WHERE t.terms_hash = ANY($1) ORDER BY t.terms_hash";
+    DEPOSITS = "SELECT d.terms_hash,
+            LEAST(COALESCE(SUM(d.amount_units) FILTER (WHERE NOT d.foreign_token), 0), $2::text::numeric)::text AS received,
+            LEAST(COALESCE(SUM(d.amount_units) FILTER (WHERE NOT d.foreign_token
+                AND d.block_timestamp < extract(epoch FROM i.expires_at)::bigint), 0), $2::text::numeric)::text AS on_time,
+            LEAST(COALESCE(SUM(d.amount_units) FILTER (WHERE NOT d.foreign_token AND d.block_number <= CASE c.settle_tier
+                WHEN 'seen' THEN c.tip_number WHEN 'safe' THEN c.safe_number ELSE c.final_number END), 0), $2::text::numeric)::text
+                AS settleable,
+            COALESCE(MAX(d.block_number) FILTER (WHERE NOT d.foreign_token), 0) AS last_block,
+            bool_or(d.foreign_token) AS foreign_seen
+        FROM deposits d JOIN invoice_terms t USING (terms_hash) JOIN invoices i ON i.id = t.invoice_id
+        JOIN chains c ON c.chain_id = t.chain_id WHERE d.terms_hash = ANY($1) GROUP BY d.terms_hash";
+    EVENTS = "SELECT terms_hash, kind, token, amount_units::text AS amount, paid_units::text AS paid, status, block_number,
+            block_timestamp, tx_hash FROM escrow_events WHERE terms_hash = ANY($1) ORDER BY terms_hash, block_number, log_index";
+    INTENTS = "SELECT terms_hash, id, kind, token, cumulative_before::text AS cumulative_before, state FROM intents
+        WHERE terms_hash = ANY($1)";
+}
+
+/// The rows of an invoice that do not change while it is looked at, because they are locked.
+pub(super) struct Loaded {
+    pub(super) terms_hash: B256,
+    pub(super) row: PgRow,
+}
+
+/// An invoice with the facts, and what follows from them.
+pub(super) struct Looked<'a> {
+    pub(super) loaded: &'a Loaded,
+    pub(super) facts: Facts,
+    /// The transaction of each event in the facts.
+    pub(super) hashes: Vec<B256>,
+    pub(super) outcome: Outcome,
+}
+
+impl Looked<'_> {
+    /// A text column of the invoice.
+    pub(super) fn text(&self, column: &str) -> Result<&str, Error> {
+        Ok(self.loaded.row.try_get(column)?)
+    }
+}
+
+/// The rows of the invoices with these terms, in the order of their terms.
+pub(super) async fn load(db: &mut PgConnection, terms: &[B256]) -> Result<Vec<Loaded>, Error> {
+    let rows = sqlx::query(LOAD).bind(bytes(terms.iter().copied())).fetch_all(db).await?;
+    let loaded: Vec<Loaded> = rows
+        .into_iter()
+        .map(|row| Ok(Loaded { terms_hash: row.hash("terms_hash")?, row }))
+        .collect::<Result<_, Error>>()?;
+    match terms.iter().find(|hash| !loaded.iter().any(|loaded| loaded.terms_hash == **hash)) {
+        Some(hash) => Err(Error::Missing(format!("no invoice has terms {hash}"))),
+        None => Ok(loaded),
+    }
+}
+
+/// What is known of them now, decided.
+pub(super) async fn look<'a>(
+    db: &mut PgConnection,
+    loaded: &[&'a Loaded],
+    decide: impl Fn(&Facts) -> Outcome,
+) -> Result<Vec<Looked<'a>>, Error> {
+    let terms = bytes(loaded.iter().map(|loaded| loaded.terms_hash));
+    let mut deposits = BTreeMap::new();
+    for row in sqlx::query(DEPOSITS).bind(&terms).bind(U256::MAX.to_string()).fetch_all(&mut *db).await? {
+        let sums = Deposits {
+            received: row.u256("received")?,
+            on_time: row.u256("on_time")?,
+            settleable: row.u256("settleable")?,
+            last_block: row.u64("last_block")?,
+        };
+        deposits.insert(row.hash("terms_hash")?, (sums, row.try_get::<bool, _>("foreign_seen")?));
+    }
+    let mut events: BTreeMap<B256, (Vec<EventFact>, Vec<B256>)> = BTreeMap::new();
+    for row in sqlx::query(EVENTS).bind(&terms).fetch_all(&mut *db).await? {
+        let (facts, hashes) = events.entry(row.hash("terms_hash")?).or_default();
+        facts.push(event(&row)?);
+        hashes.push(row.hash("tx_hash")?);
+    }
+    let mut intents: BTreeMap<B256, Vec<IntentFact>> = BTreeMap::new();
+    for row in sqlx::query(INTENTS).bind(&terms).fetch_all(db).await? {
+        intents.entry(row.hash("terms_hash")?).or_default().push(IntentFact {
+            id: row.hash("id")?,
+            kind: row.word("kind")?,
+            token: row.address("token")?,
+            cumulative_before: row.u256("cumulative_before")?,
+            state: row.word("state")?,
+        });
+    }
+    let looked = loaded.iter().map(|loaded| {
+        let hash = loaded.terms_hash;
+        let (deposits, foreign) = deposits.remove(&hash).unwrap_or((NOTHING, false));
+        let (events, hashes) = events.remove(&hash).unwrap_or_default();
+        let intents = intents.remove(&hash).unwrap_or_default();
+        let facts = Facts { foreign, ..facts(loaded, deposits, events, intents)? };
+        let outcome = decide(&facts);
+        Ok(Looked { loaded, facts, hashes, outcome })
+    });
+    looked.collect()
+}
+
+/// No money came.
+const NOTHING: Deposits = Deposits { received: U256::ZERO, on_time: U256::ZERO, settleable: U256::ZERO, last_block: 0 };
+
+fn event(row: &PgRow) -> Result<EventFact, Error> {
+    let kind = u8::try_from(row.try_get::<i16, _>("kind")?).map_err(|_| corrupt("kind"))?;
+    Ok(EventFact {
+        what: Recorded::from_kind(kind).ok_or_else(|| corrupt("kind"))?,
+        token: row.address("token")?,
+        amount: row.u256("amount")?,
+        paid: row.u128("paid")?,
+        status: u8::try_from(row.try_get::<i16, _>("status")?).map_err(|_| corrupt("status"))?,
+        block: row.u64("block_number")?,
+        timestamp: row.u64("block_timestamp")?,
+    })
+}
+
+fn facts(
+    loaded: &Loaded,
+    deposits: Deposits,
+    events: Vec<EventFact>,
+    intents: Vec<IntentFact>,
+) -> Result<Facts, Error> {
+    let row = &loaded.row;
+    let flags = u8::try_from(row.try_get::<i16, _>("flags")?).map_err(|_| corrupt("flags"))?;
+    Ok(Facts {
+        chain: row.u64("chain_id")?,
+        terms_hash: loaded.terms_hash,
+        token: row.address("token")?,
+        amount: row.u128("amount")?,
+        partials: flags & terms::FLAG_PARTIALS != 0,
+        refund_key: !row.address("refund_key")?.is_zero(),
+        anyone_settles: row.address("settler")?.is_zero(),
+        closes_at: row.u64("closes_at")?,
+        expires_at: row.u64("expires_at")?,
+        settlement: row.word("settlement")?,
+        pay_requested: row.try_get("pay_requested")?,
+        called_off: row.try_get("called_off")?,
+        deposits,
+        foreign: false,
+        events,
+        intents,
+        heights: Heights {
+            seen: row.u64("tip_number")?,
+            safe: row.u64("safe_number")?,
+            final_: row.u64("final_number")?,
+        },
+        now: chain_time(row, "tip_timestamp")?,
+        final_now: chain_time(row, "final_timestamp")?,
+    })
+}
+
+/// The time of a block. Never the machine's own.
+fn chain_time(row: &PgRow, column: &str) -> Result<u64, Error> {
+    if fault::seeded(Bug::WallClock) {
+        return Ok(u64::try_from(time::OffsetDateTime::now_utc().unix_timestamp()).unwrap_or(0));
+    }
+    row.u64(column)
+}
