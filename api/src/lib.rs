@@ -46,6 +46,9 @@ use problem::Problem;
 /// How long requests may take that are under way when the service is told to stop.
 const DRAIN: Duration = Duration::from_secs(15);
 
+/// How long a request waits for a row that somebody else holds: a rebuild holds many, and must not take the API with it.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+
 /// How long a request waits for a database connection.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -200,7 +203,7 @@ fn router(app: Arc<App>) -> Router {
 impl App {
     /// A transaction that writes.
     async fn begin(&self) -> Result<Tx, Problem> {
-        patiently(self.store.begin()).await
+        patiently(self.store.begin_within(LOCK_PATIENCE)).await
     }
 
     /// A transaction that reads, all from one moment.

@@ -6,7 +6,7 @@ use chain::{Action, Chain, Contracts, Fees, MAX_BATCH, Sent, Signed, Simulated, 
 use domain::intent::{Answer, IntentKind};
 use futures_util::future::join_all;
 use store::Tx;
-use store::attempts::{NewAttempt, Payload, Purpose, Waiting};
+use store::attempts::{NewAttempt, Payload, Purpose, Waiting, Work};
 use store::fault::{self, Bug, Point};
 use store::leases::{self, Lease};
 use tracing::{debug, error, info, warn};
@@ -45,11 +45,15 @@ impl<C: Chain> Keeper<C> {
             return Ok(false);
         }
         let deployed = store::chain::get(&mut db, self.chain.id()).await?.deployed;
-        let Some((lease, room)) = self.free_signer(&mut db).await? else { return Ok(false) };
+        let free = self.free_signers(&mut db).await?;
         drop(db);
         let contracts = Contracts { escrow: deployed.escrow, gate: deployed.settler };
+        let settles = waiting.iter().any(|intent| intent.kind == IntentKind::Settle);
+        let Some((lease, room, may_settle)) = self.one_that_may(contracts, free, settles).await? else {
+            return Ok(false);
+        };
         // The node is asked before anything is locked: a slow one holds nobody else up.
-        let (tried, fees) = tokio::join!(self.try_all(contracts, lease.signer, waiting), self.chain.fees());
+        let (tried, fees) = tokio::join!(self.try_all(contracts, lease.signer, waiting, may_settle), self.chain.fees());
         let (tried, market) = (tried?, fees?);
         let Some(fees) = market.within(self.config.max_fee) else {
             warn!(
@@ -85,9 +89,38 @@ impl<C: Chain> Keeper<C> {
         Ok(!signed.is_empty())
     }
 
+    /// The first of these signers that may do what is to be done, with what the gate says to it where none may: a key that has
+    /// lost its role must not keep the others of the pool from working.
+    async fn one_that_may(
+        &self,
+        contracts: Contracts,
+        free: Vec<(Lease, u64)>,
+        settles: bool,
+    ) -> Result<Option<(Lease, u64, Result<(), String>)>, Error> {
+        let mut refused = None;
+        for (lease, room) in free {
+            if !settles {
+                return Ok(Some((lease, room, Ok(()))));
+            }
+            match self.chain.may_settle(contracts, lease.signer).await? {
+                Simulated::Works(_) => return Ok(Some((lease, room, Ok(())))),
+                Simulated::Reverts(words) => {
+                    error!(signer = %lease.signer, words, "the gate does not let this signer settle");
+                    refused = Some((lease, room, Err(words)));
+                }
+            }
+        }
+        Ok(refused)
+    }
+
     /// Simulates each intent by itself.
-    async fn try_all(&self, contracts: Contracts, signer: Address, waiting: Vec<Waiting>) -> Result<Vec<Tried>, Error> {
-        let settles = waiting.iter().any(|intent| intent.kind == IntentKind::Settle);
+    async fn try_all(
+        &self,
+        contracts: Contracts,
+        signer: Address,
+        waiting: Vec<Waiting>,
+        may_settle: Result<(), String>,
+    ) -> Result<Vec<Tried>, Error> {
         let simulated = waiting.into_iter().map(|intent| async move {
             let named = Named { id: intent.id, invoice: intent.invoice_id.clone(), kind: intent.kind };
             let action = match action(&intent) {
@@ -101,13 +134,7 @@ impl<C: Chain> Keeper<C> {
             });
             (named, outcome)
         });
-        let may_settle =
-            async { if settles { self.chain.may_settle(contracts, signer).await } else { Ok(Simulated::Works(0)) } };
-        let (simulated, may_settle) = tokio::join!(join_all(simulated), may_settle);
-        let may_settle = match may_settle? {
-            Simulated::Works(_) => Ok(()),
-            Simulated::Reverts(words) => Err(words),
-        };
+        let simulated = join_all(simulated).await;
         // A node that answers nothing is down. One that fails on a single call says something about that call: a hostile
         // token can make its simulation hang, and must not hold up anybody else's.
         let down = simulated.iter().all(|(_, outcome)| outcome.is_err());
@@ -236,11 +263,11 @@ async fn plan(tx: &mut Tx, tried: Vec<Tried>) -> Result<Vec<Planned>, Error> {
 }
 
 fn action(intent: &Waiting) -> Result<Action, String> {
-    let terms = intent.terms.clone();
-    Ok(match (intent.kind, intent.payload.clone()) {
+    let Work { token, terms, payload } = intent.work.clone()?;
+    Ok(match (intent.kind, payload) {
         (IntentKind::Settle, _) => Action::Settle(vec![terms]),
         (IntentKind::Cancel, _) => Action::Cancel(terms),
-        (IntentKind::Refund, _) => Action::Refund(terms, intent.token),
+        (IntentKind::Refund, _) => Action::Refund(terms, token),
         (IntentKind::RefundByOrder, Payload::Order(order, signature)) => Action::RefundByOrder(terms, order, signature),
         (IntentKind::Fund, Payload::Authorization(authorization)) => Action::Fund(terms, authorization),
         (kind, _) => return Err(format!("the row that says what this {kind} carries is missing")),

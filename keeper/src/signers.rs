@@ -90,17 +90,20 @@ impl<C: Chain> Keeper<C> {
         self.held.leases().remove(&signer);
     }
 
-    /// The signer to use next, and for how many nonces: of those we hold the one with the least on its way, one that has coin
-    /// first. `None` while none is ours, or all are busy.
-    pub(crate) async fn free_signer(&self, db: &mut PgConnection) -> Result<Option<(Lease, u64)>, Error> {
+    /// The signers to use next, in that order, and each for how many nonces: of those we hold and that have room, those first
+    /// that have coin, and the least on their way.
+    pub(crate) async fn free_signers(&self, db: &mut PgConnection) -> Result<Vec<(Lease, u64)>, Error> {
         let held = self.held.all();
         let signers: Vec<Address> = held.iter().map(|lease| lease.signer).collect();
         let loads = store::attempts::load(db, self.chain.id(), &signers).await?;
-        let Some(free) = loads.iter().find(|load| load.in_flight < MAX_IN_FLIGHT) else {
+        let mut free = Vec::new();
+        for load in loads.iter().filter(|load| load.in_flight < MAX_IN_FLIGHT) {
+            let lease = held.iter().find(|lease| lease.signer == load.signer);
+            free.extend(lease.map(|lease| (*lease, MAX_IN_FLIGHT - load.in_flight)));
+        }
+        if free.is_empty() {
             debug!(chain = self.chain.id(), signers = signers.len(), "every signer has as much on its way as it may");
-            return Ok(None);
-        };
-        let lease = held.iter().find(|lease| lease.signer == free.signer);
-        Ok(lease.map(|lease| (*lease, MAX_IN_FLIGHT - free.in_flight)))
+        }
+        Ok(free)
     }
 }

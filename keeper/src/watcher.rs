@@ -5,10 +5,10 @@
 //! fees where it is stuck, or with nothing at all where no node will ever take it.
 
 use crate::{Error, Keeper, MAX_TRIES};
+use alloy_primitives::Address;
 use chain::{Chain, Fees, Slot};
 use domain::intent::Answer;
 use store::attempts::{OpenAttempt, Purpose, WithoutEffect};
-use store::chain::Mirror;
 use store::fault::{self, Point};
 use store::leases::{self, Lease};
 use tracing::{error, info, warn};
@@ -20,11 +20,22 @@ const MAX_OPEN: u32 = 200;
 const MAX_REJECTIONS: u32 = 3;
 
 impl<C: Chain> Keeper<C> {
-    /// Looks at everything that was signed with the keys we hold; whether there may be more to close at once.
+    /// Looks at everything that was signed and is not closed, with our keys or with ones that are no longer configured, and
+    /// offers again what was signed with those we hold; whether there may be more to close at once.
     pub async fn watch(&self) -> Result<bool, Error> {
+        let chain = self.chain.id();
+        let mut db = self.store.begin().await?;
+        let busy = store::attempts::busy(&mut db, chain).await?;
+        drop(db);
         let mut more = false;
+        for signer in busy {
+            more |= self.close(signer).await?;
+            // Not every node knows the past, and none has to for the rest to go on.
+            if let Err(error) = self.prove(signer).await {
+                warn!(chain, %signer, %error, "whether somebody else has used a nonce cannot be told");
+            }
+        }
         for lease in self.held.all() {
-            more |= self.close(lease).await?;
             self.offer_again(lease).await?;
         }
         Ok(more)
@@ -32,17 +43,16 @@ impl<C: Chain> Keeper<C> {
 
     /// Offers again what no block has. The same bytes under the same nonce: however often a node gets them, they count once.
     async fn offer_again(&self, lease: Lease) -> Result<(), Error> {
-        let chain = self.chain.id();
-        let mut db = self.store.begin().await?;
-        let open = store::attempts::open(&mut db, chain, lease.signer, self.config.resend_after, MAX_OPEN).await?;
-        let mirror = store::chain::get(&mut db, chain).await?;
-        drop(db);
+        let open = self.quiet(lease.signer).await?;
         if open.is_empty() {
             return Ok(());
         }
-        self.prove(lease, &mirror).await?;
         let count = self.chain.nonce(lease.signer).await?;
-        let stuck = |attempt: &OpenAttempt| attempt.nonce == count && attempt.age >= self.config.raise_after;
+        // More for gas helps where blocks come and leave it out; not where there are none, and not where there is no coin.
+        let stuck = |attempt: &OpenAttempt| {
+            let waited = attempt.age >= self.config.raise_after && attempt.passed_over;
+            attempt.nonce == count && waited && attempt.answer != Some(Answer::Unfunded)
+        };
         for attempt in open {
             // The chain has it behind it: what is left to find out is whose it was, and the mirror will say.
             if attempt.nonce < count && attempt.answer == Some(Answer::NonceTooLow) {
@@ -64,6 +74,12 @@ impl<C: Chain> Keeper<C> {
             }
         }
         Ok(())
+    }
+
+    /// What of a signer's no block has, and was not offered for a while.
+    async fn quiet(&self, signer: Address) -> Result<Vec<OpenAttempt>, Error> {
+        let mut db = self.store.begin().await?;
+        Ok(store::attempts::open(&mut db, self.chain.id(), signer, self.config.resend_after, MAX_OPEN).await?)
     }
 
     /// Another transaction under the same nonce that does the same for more; whether there is one. The old one may still be
@@ -121,12 +137,18 @@ impl<C: Chain> Keeper<C> {
     /// A nonce that the finalized chain has behind it, of which the mirror, which has the same block, knows no transaction of
     /// ours, and for none of whose transactions the node has a receipt, was used by somebody else: by whoever has the key
     /// too, or by ourselves before a backup. Its intents may get another nonce. Anything less is no proof.
-    async fn prove(&self, lease: Lease, mirror: &Mirror) -> Result<(), Error> {
+    async fn prove(&self, signer: Address) -> Result<(), Error> {
         let chain = self.chain.id();
+        if self.quiet(signer).await?.is_empty() {
+            return Ok(());
+        }
         let mut db = self.store.begin().await?;
+        let mirror = store::chain::get(&mut db, chain).await?;
         let Some(block) = store::chain::block_hash(&mut db, chain, mirror.heights.final_).await? else { return Ok(()) };
-        let count = self.chain.nonce_at(lease.signer, block).await?;
-        let spent = store::attempts::spent(&mut db, chain, lease.signer, count, MAX_OPEN).await?;
+        drop(db);
+        let count = self.chain.nonce_at(signer, block).await?;
+        let mut db = self.store.begin().await?;
+        let spent = store::attempts::spent(&mut db, chain, signer, count, MAX_OPEN).await?;
         drop(db);
         for spent in spent {
             let mut mined = false;
@@ -140,10 +162,10 @@ impl<C: Chain> Keeper<C> {
                 );
                 continue;
             }
-            error!(chain, signer = %lease.signer, nonce = spent.nonce, "a transaction that is none of ours has used this nonce: who else has the key?");
+            error!(chain, %signer, nonce = spent.nonce, "a transaction that is none of ours has used this nonce: who else has the key?");
             let words = "its nonce was used by a transaction that is none of ours";
             let mut tx = self.store.begin().await?;
-            let intents = store::attempts::give_up_nonce(&mut tx, chain, lease.signer, spent.nonce, words).await?;
+            let intents = store::attempts::give_up_nonce(&mut tx, chain, signer, spent.nonce, words).await?;
             self.put_back(&mut tx, &intents, words).await?;
             tx.commit().await.map_err(store::Error::from)?;
         }
@@ -152,9 +174,9 @@ impl<C: Chain> Keeper<C> {
 
     /// A finalized transaction whose intents have no effect to show has failed for good, and its nonce is spent: the
     /// intents may be tried again under a new one, if the facts still want them.
-    async fn close(&self, lease: Lease) -> Result<bool, Error> {
+    async fn close(&self, signer: Address) -> Result<bool, Error> {
         let mut db = self.store.begin().await?;
-        let ended = store::attempts::ended(&mut db, self.chain.id(), lease.signer, MAX_OPEN).await?;
+        let ended = store::attempts::ended(&mut db, self.chain.id(), signer, MAX_OPEN).await?;
         drop(db);
         for attempt in &ended {
             let mut tx = self.store.begin().await?;
@@ -176,7 +198,9 @@ impl<C: Chain> Keeper<C> {
         for WithoutEffect { id, terms_hash, invoice_id } in intents {
             warn!(invoice = invoice_id, intent = %id, words, "put back");
             store::attempts::put_back(tx, *id, words, MAX_TRIES).await?;
-            store::projection::refresh(tx, *terms_hash).await?;
+            if let Some(stuck) = store::projection::refresh_or_note(tx, *terms_hash).await? {
+                error!(invoice = invoice_id, error = %stuck.error, "the invoice is stuck; it is tried again later");
+            }
         }
         Ok(())
     }

@@ -89,16 +89,24 @@ async fn run_keeper(
     }
     let keys = keeper.key_files.iter().map(|file| setup::read_key(file)).collect::<Result<Vec<_>, _>>()?;
     let chain = Evm::connect(&settings.rpc_url, settings.id, keys).await?;
+    let mut refused = Vec::new();
     for (account, file) in chain.signers().into_iter().zip(&keeper.key_files) {
         let role = duty as u8;
         if !chain.read(settings.gate, &hasRoleCall { role, account }).await? {
-            return Err(Error::Config(format!(
+            refused.push(format!(
                 "the key in {} is {account}, which may not {duty:?} at the gate {}: its admin has to call setRole({role}, \
                  {account}, true)",
                 file.display(),
                 settings.gate,
-            )));
+            ));
         }
+    }
+    if refused.len() == keeper.key_files.len() {
+        return Err(Error::Config(refused.join("; ")));
+    }
+    // A key that was taken from us at the gate must not keep the others from working.
+    for words in refused {
+        tracing::error!(words, "one key of several has no role");
     }
     println!("{READY}");
     Ok(keeper::run(how, store, chain, stop).await?)

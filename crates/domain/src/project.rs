@@ -192,7 +192,7 @@ pub fn project(facts: &Facts) -> Outcome {
     let wallet = books.wallet(&wanted);
     Outcome {
         invoice: books.invoice(),
-        tier: books.last_block().map(|block| facts.heights.tier(block)),
+        tier: books.decisive_block().map(|block| facts.heights.tier(block)),
         exceptions: books.exceptions(),
         reason: wallet.contains(&WalletStatus::Destroying).then(|| books.reason()),
         wallet,
@@ -262,6 +262,13 @@ impl<'a> Books<'a> {
         let event = self.facts.events.last().map(|event| event.block);
         let deposit = (!self.facts.deposits.received.is_zero()).then_some(self.facts.deposits.last_block);
         event.max(deposit)
+    }
+
+    /// The block that says how it stands: that of the event that ended it, else the last one of all. What comes after the end,
+    /// such as a stranger's dust that is sent back, makes a payment no less certain.
+    fn decisive_block(&self) -> Option<u64> {
+        let end = self.facts.events.iter().find(|event| event.status != 0).map(|event| event.block);
+        end.or_else(|| self.last_block())
     }
 
     fn settles(&self) -> bool {

@@ -5,6 +5,9 @@
 ALTER TABLE signers ADD COLUMN lease_owner TEXT;
 ALTER TABLE signers ADD COLUMN lease_epoch BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE signers ADD COLUMN lease_until TIMESTAMPTZ;
+-- The first nonce that was ours to give out: those below were used by somebody else, or before this database.
+ALTER TABLE signers ADD COLUMN first_nonce BIGINT NOT NULL DEFAULT 0;
+UPDATE signers SET first_nonce = next_nonce;
 
 -- Several attempts may share a nonce (`seq`): each raises the fees of the one before, or does nothing but use the nonce up.
 ALTER TABLE attempts ADD COLUMN lease_epoch BIGINT NOT NULL DEFAULT 0;

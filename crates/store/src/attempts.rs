@@ -35,7 +35,8 @@ statements! {
     INSERT_ATTEMPT = "INSERT INTO attempts (chain_id, signer, nonce, seq, raw_tx, tx_hash, gas_limit, max_fee, state, lease_epoch, noop)
         VALUES ($1, $2::address20, $3,
             (SELECT COALESCE(MAX(seq) + 1, 0) FROM attempts WHERE chain_id = $1 AND signer = $2::address20 AND nonce = $3),
-            $4, $5, $6, $7::text::numeric, 'signed', $8, $9) RETURNING id";
+            $4, $5, $6, $7::text::numeric, 'signed', $8, $9 OR COALESCE((SELECT noop FROM attempts WHERE id = $10), FALSE))
+        RETURNING id";
     LINK = "INSERT INTO attempt_intents (attempt_id, intent_id) VALUES ($1, $2)";
     LINK_AS = "INSERT INTO attempt_intents (attempt_id, intent_id) SELECT $1, intent_id FROM attempt_intents WHERE attempt_id = $2";
     SIGN_INTENT = "UPDATE intents SET state = 'signed', updated_at = now() WHERE id = $1";
@@ -43,13 +44,16 @@ statements! {
             rejections = CASE WHEN $3 = 'rejected' THEN rejections + 1 ELSE 0 END,
             broadcast_at = CASE WHEN $2 = 'broadcast' THEN COALESCE(broadcast_at, clock_timestamp()) ELSE broadcast_at END
         WHERE id = $1 AND state IN ('signed', 'broadcast', 'unknown')";
-    MARK_INTENTS = "UPDATE intents SET state = $2, last_error = $3, updated_at = now()
-        WHERE id IN (SELECT l.intent_id FROM attempt_intents l JOIN attempts a ON a.id = l.attempt_id
-            WHERE l.attempt_id = $1 AND a.state IN ('signed', 'broadcast', 'unknown')) AND state IN ('signed', 'broadcast', 'unknown')";
+    // In one order, as everybody who locks several.
+    MARK_INTENTS = "UPDATE intents SET last_error = $3, updated_at = CASE WHEN state = $2 THEN updated_at ELSE now() END, state = $2
+        WHERE id IN (SELECT n.id FROM intents n WHERE n.id IN (SELECT l.intent_id FROM attempt_intents l
+            JOIN attempts a ON a.id = l.attempt_id WHERE l.attempt_id = $1 AND a.state IN ('signed', 'broadcast', 'unknown'))
+            ORDER BY n.id FOR UPDATE) AND state IN ('signed', 'broadcast', 'unknown')";
     // The newest attempt of each nonce that no mirrored block has any attempt of.
     OPEN = "SELECT * FROM (SELECT DISTINCT ON (a.nonce) a.id, a.nonce, a.raw_tx, a.tx_hash, a.state, a.answer, a.rejections, a.noop,
                 COALESCE(a.offered_at, a.created_at) AS last_offer,
-                (extract(epoch FROM clock_timestamp() - a.created_at) * 1000)::bigint AS age_ms
+                (extract(epoch FROM clock_timestamp() - a.created_at) * 1000)::bigint AS age_ms,
+                a.created_at < (SELECT c.updated_at FROM chains c WHERE c.chain_id = a.chain_id) AS passed_over
             FROM attempts a WHERE a.chain_id = $1 AND a.signer = $2 AND a.state IN ('signed', 'broadcast', 'unknown')
             AND NOT EXISTS (SELECT 1 FROM attempts b JOIN observations o ON o.tx_hash = b.tx_hash
                 WHERE b.chain_id = a.chain_id AND b.signer = a.signer AND b.nonce = a.nonce)
@@ -73,9 +77,11 @@ statements! {
         AND NOT EXISTS (SELECT 1 FROM attempts b JOIN observations o ON o.tx_hash = b.tx_hash
             WHERE b.chain_id = a.chain_id AND b.signer = a.signer AND b.nonce = a.nonce)
         GROUP BY a.nonce ORDER BY a.nonce LIMIT $4";
-    GAPS = "SELECT g.nonce FROM signers s, generate_series($3::bigint, LEAST(s.next_nonce, $3::bigint + $4::bigint) - 1) AS g (nonce)
+    GAPS = "SELECT g.nonce FROM signers s, generate_series(GREATEST($3::bigint, s.first_nonce),
+            LEAST(s.next_nonce, GREATEST($3::bigint, s.first_nonce) + $4::bigint) - 1) AS g (nonce)
         WHERE s.chain_id = $1 AND s.address = $2 AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.chain_id = $1 AND a.signer = $2
-            AND a.nonce = g.nonce AND a.state <> 'replaced') ORDER BY g.nonce";
+            AND a.nonce >= $3 AND a.nonce = g.nonce AND a.state <> 'replaced') ORDER BY g.nonce";
+    BUSY = "SELECT DISTINCT signer FROM attempts WHERE chain_id = $1 AND state IN ('signed', 'broadcast', 'unknown') ORDER BY signer";
     LOAD = "SELECT s.address, count(DISTINCT a.nonce) AS in_flight, COALESCE(bool_or(a.answer = 'unfunded'), FALSE) AS unfunded
         FROM signers s LEFT JOIN attempts a ON a.chain_id = s.chain_id AND a.signer = s.address
             AND a.state IN ('signed', 'broadcast', 'unknown')
@@ -107,6 +113,13 @@ pub struct Waiting {
     pub invoice_id: String,
     /// What it wants.
     pub kind: IntentKind,
+    /// What is to be done, or what is wrong with its rows: one that cannot be read holds nobody else up.
+    pub work: Result<Work, String>,
+}
+
+/// What an intent is about.
+#[derive(Clone, Debug)]
+pub struct Work {
     /// With which token.
     pub token: Address,
     /// For whom.
@@ -166,6 +179,8 @@ pub struct OpenAttempt {
     pub noop: bool,
     /// How long ago it was signed.
     pub age: Duration,
+    /// Whether the chain has gone on since, without it.
+    pub passed_over: bool,
 }
 
 /// A signed transaction that is in a finalized block.
@@ -238,18 +253,25 @@ pub async fn waiting(
     let mut waiting = Vec::new();
     for row in query.fetch_all(&mut *db).await? {
         let (id, kind) = (row.hash("id")?, row.word("kind")?);
-        let payload = match kind {
-            IntentKind::RefundByOrder => {
-                let (order, signature) = orders::order_of(db, id).await?;
-                Payload::Order(order, signature)
-            }
-            IntentKind::Fund => Payload::Authorization(orders::authorization_of(db, id).await?),
-            IntentKind::Settle | IntentKind::Cancel | IntentKind::Refund => Payload::None,
+        let work = match work_of(db, id, kind, &row).await {
+            Err(error) if error.is_of_the_data() => Err(error.to_string()),
+            work => Ok(work?),
         };
-        let (token, terms) = (row.address("intent_token")?, terms_of(&row)?);
-        waiting.push(Waiting { id, invoice_id: row.try_get("invoice_id")?, kind, token, terms, payload });
+        waiting.push(Waiting { id, invoice_id: row.try_get("invoice_id")?, kind, work });
     }
     Ok(waiting)
+}
+
+async fn work_of(db: &mut PgConnection, id: B256, kind: IntentKind, row: &PgRow) -> Result<Work, Error> {
+    let payload = match kind {
+        IntentKind::RefundByOrder => {
+            let (order, signature) = orders::order_of(db, id).await?;
+            Payload::Order(order, signature)
+        }
+        IntentKind::Fund => Payload::Authorization(orders::authorization_of(db, id).await?),
+        IntentKind::Settle | IntentKind::Cancel | IntentKind::Refund => Payload::None,
+    };
+    Ok(Work { token: row.address("intent_token")?, terms: terms_of(row)?, payload })
 }
 
 /// Holds those of the intents that still wait and that nobody else holds, until the transaction ends; returns them.
@@ -286,6 +308,10 @@ pub async fn sign(db: &mut PgConnection, attempt: &NewAttempt<'_>) -> Result<i64
         .bind(attempt.max_fee.to_string())
         .bind(lease.epoch)
         .bind(matches!(attempt.purpose, Purpose::Nothing))
+        .bind(match attempt.purpose {
+            Purpose::Again(other) => Some(other),
+            Purpose::Intents(_) | Purpose::Nothing => None,
+        })
         .fetch_one(&mut *db)
         .await?;
     let id: i64 = row.try_get("id")?;
@@ -337,6 +363,7 @@ pub async fn open(
             rejections: u32::try_from(row.try_get::<i32, _>("rejections")?).unwrap_or(0),
             noop: row.try_get("noop")?,
             age: Duration::from_millis(row.try_get::<i64, _>("age_ms")?.try_into().unwrap_or(0)),
+            passed_over: row.try_get::<Option<bool>, _>("passed_over")?.unwrap_or(false),
         })
     };
     rows.iter().map(open).collect()
@@ -438,6 +465,12 @@ pub async fn gaps(
 ) -> Result<Vec<u64>, Error> {
     let query = sqlx::query(GAPS).bind(big(chain)?).bind(signer.as_slice()).bind(big(count)?).bind(i64::from(limit));
     query.fetch_all(db).await?.iter().map(|row| row.u64("nonce")).collect()
+}
+
+/// The signers that have transactions which are not closed, whether we hold them or not.
+pub async fn busy(db: &mut PgConnection, chain: u64) -> Result<Vec<Address>, Error> {
+    let rows = sqlx::query(BUSY).bind(big(chain)?).fetch_all(db).await?;
+    rows.iter().map(|row| row.address("signer")).collect()
 }
 
 /// How much these signers have on their way: the one to use next first.

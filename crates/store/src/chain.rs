@@ -34,7 +34,7 @@ statements! {
     BLOCK = "SELECT number, hash, parent_hash, timestamp FROM blocks WHERE chain_id = $1 AND number = $2";
     DELETE_BLOCK = "DELETE FROM blocks WHERE chain_id = $1 AND number = $2";
     TERMS_AT_PURSES = "SELECT terms_hash, purse, token FROM invoice_terms WHERE chain_id = $1 AND purse = ANY($2)";
-    KNOWN_TERMS = "SELECT terms_hash FROM invoice_terms WHERE chain_id = $1 AND terms_hash = ANY($2)";
+    KNOWN_TERMS = "SELECT terms_hash, token FROM invoice_terms WHERE chain_id = $1 AND terms_hash = ANY($2)";
     INSERT_LOG = "INSERT INTO logs (chain_id, block_hash, log_index, block_number, tx_hash, address, topics, data)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     INSERT_DEPOSIT = "INSERT INTO deposits (chain_id, block_hash, log_index, block_number, block_timestamp, tx_hash,
@@ -44,12 +44,19 @@ statements! {
             terms_hash, kind, token, recipient, amount_units, paid_units, status)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::text::numeric, $12::text::numeric, $13)";
     COUNT_FOREIGN = "SELECT count(*) AS seen FROM deposits WHERE terms_hash = $1 AND foreign_token";
+    // Refunds of what is not the invoice's token, but for those that somebody asked us for.
+    COUNT_FOREIGN_REFUNDS = "SELECT count(*) AS seen FROM escrow_events e JOIN invoice_terms t USING (terms_hash)
+        WHERE e.terms_hash = $1 AND e.kind IN (4, 5) AND e.token <> t.token";
+    ASKED_FOR = "SELECT EXISTS (SELECT 1 FROM intents WHERE terms_hash = $1 AND token = $2) AS asked";
     TOUCHED_IN = "SELECT terms_hash FROM deposits WHERE chain_id = $1 AND block_number > $2 AND block_number <= $3
         UNION SELECT terms_hash FROM escrow_events WHERE chain_id = $1 AND block_number > $2 AND block_number <= $3";
     // What is stuck has a time of its own: else it would be due for ever, and keep others out.
-    DUE = "SELECT t.terms_hash FROM invoice_terms t JOIN chains c USING (chain_id) WHERE t.chain_id = $1
-        AND (t.wake_seen_at <= c.tip_timestamp OR t.wake_final_at <= c.final_timestamp)
-        AND NOT EXISTS (SELECT 1 FROM stuck_invoices s WHERE s.terms_hash = t.terms_hash)
+    // Two arms, so that each finds its index: this is asked several times a second.
+    DUE = "SELECT d.terms_hash FROM (SELECT terms_hash FROM invoice_terms WHERE chain_id = $1
+                AND wake_seen_at <= (SELECT tip_timestamp FROM chains WHERE chain_id = $1)
+            UNION SELECT terms_hash FROM invoice_terms WHERE chain_id = $1
+                AND wake_final_at <= (SELECT final_timestamp FROM chains WHERE chain_id = $1)) d
+        WHERE NOT EXISTS (SELECT 1 FROM stuck_invoices s WHERE s.terms_hash = d.terms_hash)
         UNION ALL SELECT terms_hash FROM stuck_invoices WHERE chain_id = $1 AND retry_at <= now() LIMIT $2";
     OURS_AMONG = "SELECT tx_hash FROM attempts WHERE chain_id = $1 AND tx_hash = ANY($2)";
     INSERT_OBSERVATION = "INSERT INTO observations (chain_id, tx_hash, block_hash, block_number, success, gas_used, fee_units)
@@ -217,7 +224,7 @@ pub async fn append(
         .await?;
     let known = Known::of(db, id, logs.iter(), odd).await?;
     let mut touched = BTreeSet::new();
-    let mut foreign = BTreeMap::new();
+    let (mut foreign, mut refunds) = (BTreeMap::new(), BTreeMap::new());
     let mut unbooked = Vec::new();
     for (log, meaning) in logs {
         let Some((terms_hash, token)) = known.concerns(meaning) else { continue };
@@ -226,6 +233,12 @@ pub async fn append(
             if amount.is_zero() || (log.address != token && !room(db, &mut foreign, terms_hash).await?) {
                 continue;
             }
+        }
+        if let Meaning::Recorded { kind: 4 | 5, token: moved, .. } = meaning
+            && *moved != token
+            && !room_for_refund(db, &mut refunds, terms_hash, *moved).await?
+        {
+            continue;
         }
         // A row that the database refuses must not take the block with it.
         let mut inner = db.begin().await?;
@@ -270,7 +283,12 @@ pub async fn concerned<'a>(
     logs: impl Iterator<Item = &'a (RawLog, Meaning)> + Send,
 ) -> Result<BTreeSet<B256>, Error> {
     let known = Known::of(db, big(chain)?, logs, &[]).await?;
-    Ok(known.purses.into_iter().map(|(_, terms_hash, _)| terms_hash).chain(known.terms).collect())
+    Ok(known
+        .purses
+        .into_iter()
+        .map(|(_, terms_hash, _)| terms_hash)
+        .chain(known.terms.into_iter().map(|(hash, _)| hash))
+        .collect())
 }
 
 /// Writes a log and what it means.
@@ -421,7 +439,7 @@ pub async fn touched(db: &mut PgConnection, chain: u64, above: u64, to: u64) -> 
 /// Which purses and terms of a block are ours: two look-ups per block, however many addresses are live.
 struct Known {
     purses: Vec<(Address, B256, Address)>,
-    terms: Vec<B256>,
+    terms: Vec<(B256, Address)>,
 }
 
 impl Known {
@@ -453,7 +471,7 @@ impl Known {
         if !hashes.is_empty() {
             let hashes: Vec<Vec<u8>> = hashes.into_iter().collect();
             for row in sqlx::query(KNOWN_TERMS).bind(chain).bind(hashes).fetch_all(db).await? {
-                known.terms.push(row.hash("terms_hash")?);
+                known.terms.push((row.hash("terms_hash")?, row.address("token")?));
             }
         }
         known.purses.sort_unstable();
@@ -479,8 +497,9 @@ impl Known {
     fn concerns(&self, meaning: &Meaning) -> Option<(B256, Address)> {
         match meaning {
             Meaning::Transfer { to, .. } => self.at(*to),
-            Meaning::Recorded { terms_hash, token, .. } => {
-                self.terms.binary_search(terms_hash).ok().map(|_| (*terms_hash, *token))
+            Meaning::Recorded { terms_hash, .. } => {
+                let at = self.terms.binary_search_by_key(terms_hash, |(hash, _)| *hash).ok()?;
+                self.terms.get(at).copied()
             }
         }
     }
@@ -514,6 +533,27 @@ async fn room(db: &mut PgConnection, counted: &mut BTreeMap<B256, u64>, terms_ha
     let seen = match counted.get(&terms_hash) {
         Some(seen) => *seen,
         None => sqlx::query(COUNT_FOREIGN).bind(terms_hash.as_slice()).fetch_one(db).await?.u64("seen")?,
+    };
+    counted.insert(terms_hash, seen + 1);
+    Ok(seen < MAX_FOREIGN)
+}
+
+/// Whether one more refund of what is not the invoice's token is remembered for this invoice. Anyone who has the terms can
+/// send a wei and have it sent back, at a deposit address that is long gone, as often as he likes: such rows would fill the
+/// history that every later block has to read. What somebody asked us for is always remembered.
+async fn room_for_refund(
+    db: &mut PgConnection,
+    counted: &mut BTreeMap<B256, u64>,
+    terms_hash: B256,
+    token: Address,
+) -> Result<bool, Error> {
+    let asked = sqlx::query(ASKED_FOR).bind(terms_hash.as_slice()).bind(token.as_slice()).fetch_one(&mut *db).await?;
+    if asked.try_get("asked")? {
+        return Ok(true);
+    }
+    let seen = match counted.get(&terms_hash) {
+        Some(seen) => *seen,
+        None => sqlx::query(COUNT_FOREIGN_REFUNDS).bind(terms_hash.as_slice()).fetch_one(db).await?.u64("seen")?,
     };
     counted.insert(terms_hash, seen + 1);
     Ok(seen < MAX_FOREIGN)

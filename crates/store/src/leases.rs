@@ -11,8 +11,8 @@ use std::time::Duration;
 
 statements! {
     // Whoever had it and comes back under the same name gets a new epoch too.
-    ACQUIRE = "INSERT INTO signers (chain_id, address, next_nonce, lease_owner, lease_epoch, lease_until)
-        VALUES ($1, $2, $3, $4, 1, clock_timestamp() + make_interval(secs => $5 / 1000.0))
+    ACQUIRE = "INSERT INTO signers (chain_id, address, first_nonce, next_nonce, lease_owner, lease_epoch, lease_until)
+        VALUES ($1, $2, $3, $3, $4, 1, clock_timestamp() + make_interval(secs => $5 / 1000.0))
         ON CONFLICT (chain_id, address) DO UPDATE SET next_nonce = GREATEST(signers.next_nonce, EXCLUDED.next_nonce),
             lease_owner = EXCLUDED.lease_owner, lease_epoch = signers.lease_epoch + 1, lease_until = EXCLUDED.lease_until
         WHERE signers.lease_owner IS NULL OR signers.lease_until < clock_timestamp() OR signers.lease_owner = EXCLUDED.lease_owner
@@ -21,7 +21,8 @@ statements! {
         WHERE chain_id = $1 AND address = $2 AND lease_epoch = $3";
     RELEASE = "UPDATE signers SET lease_owner = NULL, lease_until = NULL WHERE chain_id = $1 AND address = $2 AND lease_epoch = $3";
     CHECK = "SELECT lease_epoch FROM signers WHERE chain_id = $1 AND address = $2 FOR NO KEY UPDATE";
-    RAISE = "UPDATE signers SET next_nonce = GREATEST(next_nonce, $4) WHERE chain_id = $1 AND address = $2 AND lease_epoch = $3";
+    RAISE = "UPDATE signers SET first_nonce = CASE WHEN next_nonce < $4 THEN $4 ELSE first_nonce END,
+            next_nonce = GREATEST(next_nonce, $4) WHERE chain_id = $1 AND address = $2 AND lease_epoch = $3";
     TAKE_NONCE = "UPDATE signers SET next_nonce = next_nonce + 1 WHERE chain_id = $1 AND address = $2 AND lease_epoch = $3
         RETURNING next_nonce - 1 AS nonce";
 }

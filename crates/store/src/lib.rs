@@ -76,8 +76,8 @@ impl Error {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
-                // Connection, resources, operator's intervention; serialization and deadlock.
-                ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
+                // A lock that was not had in time; connection, resources, operator's intervention; serialization and deadlock.
+                code == "55P03" || ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
             }),
             Self::Database(error) => matches!(
                 error,
@@ -135,6 +135,15 @@ impl Store {
     /// Begins a transaction.
     pub async fn begin(&self) -> Result<Tx, Error> {
         Ok(self.pool.begin().await?)
+    }
+
+    /// Begins a transaction in which nothing waits for anybody else's row longer than `patience`; then it fails with an error
+    /// that is temporary.
+    pub async fn begin_within(&self, patience: Duration) -> Result<Tx, Error> {
+        let mut tx = self.pool.begin().await?;
+        let millis = format!("{}ms", patience.as_millis());
+        sqlx::query("SELECT set_config('lock_timeout', $1, TRUE)").bind(millis).execute(&mut *tx).await?;
+        Ok(tx)
     }
 
     /// Begins a transaction that only reads, from one moment.

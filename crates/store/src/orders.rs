@@ -16,7 +16,8 @@ statements! {
         WHERE terms_hash = $1 AND token = $2";
     STATE = "SELECT state FROM intents WHERE id = $1 FOR UPDATE";
     ASKED = "SELECT count(*) AS asked FROM intents n JOIN invoice_terms t USING (terms_hash) WHERE n.terms_hash = $1
-        AND (n.kind IN ('fund', 'refund_by_order') OR (n.kind = 'refund' AND n.token <> t.token))";
+        AND CASE WHEN $2 = 'fund' THEN n.kind = 'fund'
+            ELSE n.kind = 'refund_by_order' OR (n.kind = 'refund' AND n.token <> t.token) END";
     INSERT_INTENT = "INSERT INTO intents (id, tenant_id, chain_id, terms_hash, kind, token, cumulative_before, state)
         VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, 'accepted') ON CONFLICT (id) DO NOTHING";
     // What was given up may be asked for again, and so may what an order can no longer do because its deadline has passed.
@@ -42,7 +43,8 @@ statements! {
         WHERE intent_id = $1";
 }
 
-/// The most things that may be asked for about one invoice: whoever holds a pay link may ask, and each costs us work.
+/// The most refunds, and the most authorizations, that may be asked for about one invoice: whoever holds a pay link may ask,
+/// and each costs us work. Counted apart, so that made-up authorizations cannot use up the customer's word where money goes.
 pub const MAX_ASKED: u64 = 20;
 
 /// An intent that was asked for.
@@ -168,7 +170,9 @@ async fn insert(
         let state = if again { IntentState::Accepted } else { row.word("state")? };
         return Ok(Asked { id, state, news: again });
     }
-    if sqlx::query(ASKED).bind(terms.hash().to_vec()).fetch_one(&mut *db).await?.u64("asked")? >= MAX_ASKED {
+    if sqlx::query(ASKED).bind(terms.hash().to_vec()).bind(kind.as_str()).fetch_one(&mut *db).await?.u64("asked")?
+        >= MAX_ASKED
+    {
         return Err(Error::TooManyAsked);
     }
     let inserted = sqlx::query(INSERT_INTENT)

@@ -73,7 +73,8 @@ pub async fn retry(db: &mut PgConnection, chain: u64, which: Which<'_>, note: &s
     }
     terms.dedup();
     for terms_hash in terms {
-        projection::refresh(db, terms_hash).await?;
+        // One that cannot be brought up to date is noted, and keeps nobody else's work back.
+        projection::refresh_or_note(db, terms_hash).await?;
     }
     sqlx::query(ANNOUNCE).bind(INTENTS_CHANNEL).bind(chain.to_string()).execute(db).await?;
     Ok(put_back)

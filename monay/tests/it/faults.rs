@@ -122,9 +122,9 @@ async fn a_nonce_that_somebody_else_has_used_is_given_up_on_proof_and_not_before
         net.index().await;
     }
     proxy.always("eth_getTransactionReceipt", Fault::Refused);
-    assert!(keeper.watch().await.is_err(), "whether we have a receipt cannot be told");
+    keeper.watch().await.unwrap();
     assert_eq!(net.intents(&issued).await, [("settle".to_owned(), "unknown".to_owned())]);
-    assert_eq!(net.count("SELECT count(*) FROM attempts").await, 1);
+    assert_eq!(net.count("SELECT count(*) FROM attempts").await, 1, "whether we have a receipt could not be told");
     proxy.heal();
     keeper.watch().await.unwrap();
     assert_eq!(net.intents(&issued).await, [("settle".to_owned(), "accepted".to_owned())]);
@@ -208,9 +208,18 @@ async fn a_stuck_transaction_is_offered_with_more_up_to_the_cap_and_counts_once(
         net.node().rpc("anvil_setNextBlockBaseFeePerGas", json!([format!("{wei:#x}")])).await.unwrap();
     };
     base_fee(50_000_000_000).await;
-    net.mine().await;
-    net.index().await;
     for _ in 0..40 {
+        keeper.watch().await.unwrap();
+    }
+    assert_eq!(
+        net.count("SELECT count(*) FROM attempts").await,
+        1,
+        "no block has passed it over: more would change nothing"
+    );
+    for _ in 0..40 {
+        net.mine().await;
+        base_fee(50_000_000_000).await;
+        net.index().await;
         keeper.watch().await.unwrap();
     }
     let fees: Vec<(i64,)> = sqlx::query_as("SELECT max_fee::bigint FROM attempts ORDER BY seq")
@@ -248,12 +257,18 @@ async fn while_gas_costs_more_than_the_cap_everything_waits() {
 #[tokio::test]
 async fn a_signer_without_coin_loses_nothing_and_goes_on_when_it_has_some() {
     let net = Net::start().await;
-    let (_proxy, keeper) = behind_a_proxy(&net, patient(Duty::Settle)).await;
+    let impatient = Config { raise_after: Duration::ZERO, ..patient(Duty::Settle) };
+    let (_proxy, keeper) = behind_a_proxy(&net, impatient).await;
     let address = Cast::address(Cast::KEEPER);
     let (one, two) = (funded(&net).await, funded(&net).await);
     net.node().set_balance(address, U256::ZERO).await.unwrap();
     keeper.execute().await.unwrap();
-    keeper.watch().await.unwrap();
+    for _ in 0..3 {
+        net.mine().await;
+        net.index().await;
+        keeper.watch().await.unwrap();
+    }
+    assert_eq!(net.count("SELECT count(*) FROM attempts").await, 1, "more for gas would only need more coin");
     assert_eq!(net.count("SELECT count(*) FROM attempts WHERE answer = 'unfunded'").await, 1);
     assert_eq!(net.count("SELECT count(*) FROM intents WHERE state = 'failed'").await, 0);
     net.node().set_balance(address, U256::from(10).pow(U256::from(18))).await.unwrap();
@@ -326,6 +341,42 @@ async fn several_keys_share_the_work() {
     for issued in &all {
         paid_once(&net, issued).await;
     }
+}
+
+/// A key that has lost its role at the gate, or is no longer configured: the others of the pool do its work, and what it
+/// signed is closed all the same.
+#[tokio::test]
+async fn a_key_that_lost_its_role_keeps_nobody_from_working() {
+    let net = Net::start().await;
+    let (proxy, gone) = behind_a_proxy(&net, patient(Duty::Settle)).await;
+    let before = funded(&net).await;
+    proxy.always(SEND, Fault::Refused);
+    gone.execute().await.unwrap();
+    let gate = net.stack.chain().unwrap().gate;
+    for (who, granted) in [(Cast::KEEPER, false), (Cast::STRANGER, true)] {
+        let call = terms::abi::ISettlementGate::setRoleCall { role: 0, account: Cast::address(who), granted };
+        net.send(Cast::DEPLOYER, gate, alloy_sol_types::SolCall::abi_encode(&call)).await;
+    }
+    // Whoever took the key uses it, and with it the nonce.
+    net.send(Cast::KEEPER, Address::ZERO, Vec::new()).await;
+    net.mine().await;
+    gone.release().await.unwrap();
+    let keys = [Cast::KEEPER, Cast::STRANGER].map(|who| PrivateKeySigner::from_bytes(&Cast::key(who)).unwrap());
+    let chain = net.stack.chain().unwrap();
+    for keys in [keys.to_vec(), keys[1..].to_vec()] {
+        let evm = Evm::connect(&chain.rpc_url, chain.id, keys).await.unwrap();
+        let keeper = Keeper::new(patient(Duty::Settle), net.stack.store.clone(), evm);
+        keeper.lease().await.unwrap();
+        let after = funded(&net).await;
+        assert!(keeper.execute().await.unwrap());
+        finish(&net, &keeper).await;
+        assert_eq!(net.statuses(&after).await, ("paid".into(), "destroyed".into()));
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        finish(&net, &keeper).await;
+        keeper.release().await.unwrap();
+    }
+    assert_eq!(net.statuses(&before).await, ("paid".into(), "destroyed".into()), "what the lost key had signed");
+    assert_eq!(net.effects(&before, 1).await.len(), 1);
 }
 
 /// `fault:K24`: a node that swallows everything. Only so many nonces are on their way; the rest waits where it costs nothing.

@@ -55,10 +55,12 @@ statements! {
         ON CONFLICT (token_transfer_id) DO UPDATE SET status = EXCLUDED.status WHERE payments.status <> EXCLUDED.status";
     // Only from the state that was looked at: the keeper may have signed it meanwhile. And what a re-org has taken back is
     // on its way again only if something of ours is: else it begins anew.
-    SET_INTENTS = "UPDATE intents n SET updated_at = now(), state = CASE WHEN s.state = 'broadcast' AND NOT EXISTS (SELECT 1
+    SET_INTENTS = "WITH held AS (SELECT id FROM intents WHERE id = ANY($1::bytea[]) ORDER BY id FOR UPDATE)
+        UPDATE intents n SET updated_at = now(), state = CASE WHEN s.state = 'broadcast' AND NOT EXISTS (SELECT 1
             FROM attempt_intents l JOIN attempts a ON a.id = l.attempt_id WHERE l.intent_id = n.id
             AND a.state IN ('signed', 'broadcast', 'unknown')) THEN 'accepted' ELSE s.state END
-        FROM unnest($1::bytea[], $2::text[], $3::text[]) AS s (id, state, was) WHERE n.id = s.id AND n.state = s.was RETURNING n.id";
+        FROM unnest($1::bytea[], $2::text[], $3::text[]) AS s (id, state, was) JOIN held USING (id)
+        WHERE n.id = s.id AND n.state = s.was RETURNING n.id";
     // An intent that had been given up because nothing asked for it comes back; one that is on its way is left alone.
     WANT_INTENTS = "INSERT INTO intents (id, tenant_id, chain_id, terms_hash, kind, token, cumulative_before, state)
         SELECT w.id, w.tenant_id, w.chain_id, w.terms_hash, w.kind, w.token, w.cumulative_before::numeric, 'accepted'
