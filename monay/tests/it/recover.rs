@@ -199,6 +199,13 @@ async fn what_cannot_be_recovered_here_is_refused_with_its_sentence() {
     let json = json.display().to_string();
     let readable = net.stack.config_file().with_file_name("readable.key").display().to_string();
     std::fs::write(&readable, "00").unwrap();
+    let open = net.issue(Wish { anyone_settles: true, ..Wish::default() }).await;
+    net.transfer(open.purse, AMOUNT).await;
+    net.mine().await;
+    let open = word(&net, &open);
+    let poor = net.stack.config_file().with_file_name("poor.key");
+    setup::write_key(&poor, B256::repeat_byte(0x44)).unwrap();
+    let poor = poor.display().to_string();
 
     for (arguments, code, says) in [
         (vec![terms.as_str(), "--rpc-url", &keyed], 4, "these terms are for chain 8453, and http://127.0.0.1:"),
@@ -209,6 +216,11 @@ async fn what_cannot_be_recovered_here_is_refused_with_its_sentence() {
         (vec![&json, "--rpc-url", &rpc], 4, "add --escrow ADDRESS"),
         (vec![&terms, "--rpc-url", "http://127.0.0.1:9/?key=nodesecret"], 1, "the node did not answer"),
         (vec![&terms, "--rpc-url", &rpc, "--key-file", &readable], 1, "run `chmod 600"),
+        (
+            vec![&open, "--rpc-url", &rpc, "--key-file", &poor, "--settle", "--wait", "1"],
+            3,
+            "send it some of the chain's coin",
+        ),
         (vec![&terms, "--rpc-url", &rpc, "--settle"], 2, "--key-file"),
         (vec![&terms], 2, "--rpc-url"),
         (vec!["--help"], 0, "Exit codes:"),
