@@ -94,7 +94,7 @@ statements! {
 }
 
 /// What an intent carries beside its terms.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Payload {
     /// Nothing.
     None,
@@ -102,6 +102,17 @@ pub enum Payload {
     Order(RefundOrder, Bytes),
     /// A payer's authorization.
     Authorization(Authorization),
+}
+
+// Without signatures: whoever has one can use it before we do.
+impl std::fmt::Debug for Payload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Order(order, _) => write!(f, "Order(to {})", order.to),
+            Self::Authorization(authorization) => write!(f, "Authorization(from {})", authorization.from),
+        }
+    }
 }
 
 /// An intent to carry out.

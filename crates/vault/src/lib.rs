@@ -70,7 +70,7 @@ pub enum Error {
 }
 
 /// A sealed private key and its address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SealedKey {
     /// The Ethereum address of the key.
     pub address: Address,
@@ -78,6 +78,13 @@ pub struct SealedKey {
     pub nonce: [u8; 12],
     /// The encrypted key with its tag, 48 bytes.
     pub ciphertext: Vec<u8>,
+}
+
+// A log that had ciphertexts in it would be worth stealing by whoever gets the root key.
+impl std::fmt::Debug for SealedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SealedKey").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// Seals and opens wallets' keys under one root key.

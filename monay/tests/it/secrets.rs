@@ -6,6 +6,7 @@ use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use alloy_sol_types::{SolStruct, eip712_domain, sol};
+use domain::intent::IntentKind;
 use monay::config::Config;
 use monay::services::Service;
 use monay::stack::{Cast, TENANT};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use sqlx::Row;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use store::attempts::{Payload, Waiting};
 use terms::InvoiceTerms;
 use terms::abi::{Authorization, RefundOrder};
 use test_chain::Mining;
@@ -336,7 +338,22 @@ async fn nothing_that_holds_a_secret_shows_it() {
         nonce: B256::ZERO,
         signature: signature.clone(),
     };
-    let sealing = vault::SealedKey { address: signer.address(), nonce: [0; 12], ciphertext: vec![1; 48] };
+    let ciphertext = [0xc1; 48];
+    let sealing = vault::SealedKey { address: signer.address(), nonce: [0; 12], ciphertext: ciphertext.to_vec() };
+    let sealed = store::keys::SealedKey { address: signer.address(), nonce: [0; 12], ciphertext: ciphertext.to_vec() };
+    let payloads = [
+        Payload::None,
+        Payload::Order(order.clone(), signature.clone()),
+        Payload::Authorization(authorization.clone()),
+    ];
+    let waiting = payloads.clone().map(|payload| Waiting {
+        id: B256::ZERO,
+        invoice_id: "inv".to_owned(),
+        kind: IntentKind::Settle,
+        token: terms.token,
+        terms: terms.clone(),
+        payload,
+    });
     let mut db = net.stack.store.begin().await.unwrap();
     let view = store::invoices::by_id(&mut db, TENANT, "none").await.unwrap();
     let root_file = net.stack.config.vault.root_key_file.as_ref().unwrap();
@@ -363,6 +380,7 @@ async fn nothing_that_holds_a_secret_shows_it() {
         Secret::text("root key", root.trim()),
         Secret::bytes("private key", key.as_slice()),
         Secret::bytes("signature", &signature),
+        Secret::bytes("sealed key", &ciphertext),
     ];
     for (what, shown) in [
         ("Config", format!("{config:?} {config:#?} {}", config.printed().unwrap())),
@@ -374,7 +392,10 @@ async fn nothing_that_holds_a_secret_shows_it() {
         ("PrivateKeySigner", format!("{signer:?}")),
         ("RootKey", format!("{root_key:?}")),
         ("Vault", format!("{:?}", vault::Vault::new(&root_key))),
-        ("SealedKey", format!("{sealing:?}")),
+        ("SealedKey", format!("{sealing:?} {sealing:#?}")),
+        ("stored SealedKey", format!("{sealed:?} {sealed:#?}")),
+        ("Payload", format!("{payloads:?} {payloads:#?}")),
+        ("Waiting", format!("{waiting:?} {waiting:#?}")),
         ("InvoiceView", format!("{view:?}")),
         ("Action by order", format!("{:?}", chain::Action::RefundByOrder(terms.clone(), order, signature))),
         ("Action fund", format!("{:?}", chain::Action::Fund(terms, authorization))),
