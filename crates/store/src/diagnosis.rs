@@ -3,6 +3,7 @@
 use crate::codec::{Columns, big};
 use crate::{Error, PgConnection, statements};
 use alloy_primitives::{Address, B256};
+use domain::intent::IntentKind;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::time::Duration;
@@ -45,6 +46,22 @@ statements! {
             GREATEST(c.tip_timestamp - t.wake_seen_at, c.final_timestamp - t.wake_final_at) AS age
         FROM invoice_terms t JOIN chains c USING (chain_id) JOIN invoices i ON i.id = t.invoice_id WHERE t.chain_id = $1
         AND (t.wake_seen_at <= c.tip_timestamp - $3 OR t.wake_final_at <= c.final_timestamp - $3) ORDER BY age DESC LIMIT $2";
+    LEASE = "SELECT EXISTS (SELECT 1 FROM signers WHERE chain_id = $1 AND address = $2 AND lease_until > clock_timestamp()) AS held,
+            (SELECT count(*) FROM intents WHERE chain_id = $1 AND state = 'accepted' AND not_before <= clock_timestamp()
+                AND kind = ANY($3)) AS waiting";
+    // Of the escrow, or of the invoice's own token: what they say may be money that is not booked.
+    QUARANTINED = "SELECT q.block_number, q.log_index::text AS log_index, q.tx_hash, q.address, q.reason, i.number,
+            count(*) OVER () AS total
+        FROM quarantined_logs q LEFT JOIN invoice_terms t USING (terms_hash) LEFT JOIN invoices i ON i.id = t.invoice_id
+        WHERE q.chain_id = $1 AND (q.terms_hash IS NULL OR q.address = t.token)
+        ORDER BY q.block_number DESC, q.position LIMIT $2";
+    // Whoever can make a token can make these, as many as are kept: they must not keep an operator from seeing the others.
+    QUARANTINED_FOREIGN = "SELECT count(*) AS total FROM quarantined_logs q JOIN invoice_terms t USING (terms_hash)
+        WHERE q.chain_id = $1 AND q.address <> t.token";
+    NOT_UP_TO_DATE = "SELECT i.id AS invoice_id, i.number, s.error, s.tries, count(*) OVER () AS total,
+            extract(epoch FROM clock_timestamp() - s.since)::bigint AS age
+        FROM stuck_invoices s JOIN invoice_terms t USING (terms_hash) JOIN invoices i ON i.id = t.invoice_id
+        WHERE s.chain_id = $1 ORDER BY s.since, i.id LIMIT $2";
     // What waits for the customer's word, or for the thirty days after which anyone may send it back, is not stuck.
     UNDESTROYED = "SELECT i.id AS invoice_id, i.number, count(*) OVER () AS total,
             c.final_timestamp - extract(epoch FROM w.expires_at)::bigint AS age
@@ -96,6 +113,34 @@ pub struct Unmined {
     pub age: u64,
 }
 
+/// A log of the escrow, or of an invoice's own token, that could not be understood or booked.
+#[derive(Clone, Debug)]
+pub struct Quarantined {
+    /// Its block's height.
+    pub block: u64,
+    /// Its index, if it has one.
+    pub index: Option<String>,
+    /// Its transaction, if it has one.
+    pub tx: Option<B256>,
+    /// Who emitted it.
+    pub address: Address,
+    /// Why.
+    pub reason: String,
+    /// The tenant's number of the invoice whose address it names.
+    pub number: Option<String>,
+}
+
+/// An invoice that could not be brought up to date.
+#[derive(Clone, Debug)]
+pub struct NotUpToDate {
+    /// Which, and since when.
+    pub invoice: Named,
+    /// The error of the last try.
+    pub error: String,
+    /// How often it was tried.
+    pub tries: i32,
+}
+
 /// The first of a kind, and how many there are.
 #[derive(Clone, Debug)]
 pub struct First<T> {
@@ -135,6 +180,12 @@ pub struct Stuck {
     pub overdue: First<Named>,
     /// Wallets past their time.
     pub undestroyed: First<Named>,
+    /// Logs that may be money that is not booked.
+    pub quarantined: First<Quarantined>,
+    /// How many logs of other tokens are in quarantine.
+    pub quarantined_foreign: u64,
+    /// Invoices that could not be brought up to date.
+    pub not_up_to_date: First<NotUpToDate>,
 }
 
 /// A signer's nonces in Postgres.
@@ -144,6 +195,15 @@ pub struct Nonces {
     pub next: u64,
     /// How many of those from the chain's count on are held by signed bytes.
     pub held: u64,
+}
+
+/// Whether a signer is in use, and whether it should be.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    /// Whether somebody has its lease.
+    pub held: bool,
+    /// Intents of its duty that could be signed now.
+    pub waiting: u64,
 }
 
 /// Postgres's clock.
@@ -171,6 +231,13 @@ pub async fn stuck(db: &mut PgConnection, chain: u64, patience: Patience) -> Res
         unmined: unmined(db, chain, seconds(in_flight)).await?,
         overdue: invoices(db, OVERDUE, chain, seconds(overdue)).await?,
         undestroyed: invoices(db, UNDESTROYED, chain, seconds(overdue)).await?,
+        quarantined: quarantined(db, chain).await?,
+        quarantined_foreign: sqlx::query(QUARANTINED_FOREIGN)
+            .bind(big(chain)?)
+            .fetch_one(&mut *db)
+            .await?
+            .u64("total")?,
+        not_up_to_date: not_up_to_date(db, chain).await?,
     })
 }
 
@@ -187,6 +254,13 @@ pub async fn nonces(
     let query = sqlx::query(NONCES).bind(big(chain)?).bind(signer.as_slice());
     let held = query.bind(big(chain_nonce)?).bind(big(next)?).fetch_one(db).await?.u64("held")?;
     Ok(Some(Nonces { next, held }))
+}
+
+/// Whether somebody has the signer's lease, and how many intents of these kinds wait.
+pub async fn held(db: &mut PgConnection, chain: u64, signer: Address, kinds: &[IntentKind]) -> Result<Held, Error> {
+    let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+    let row = sqlx::query(LEASE).bind(big(chain)?).bind(signer.as_slice()).bind(kinds).fetch_one(db).await?;
+    Ok(Held { held: row.try_get("held")?, waiting: row.u64("waiting")? })
 }
 
 async fn intents(
@@ -226,6 +300,28 @@ async fn unmined(db: &mut PgConnection, chain: u64, seconds: u64) -> Result<Firs
             error: row.try_get("last_error")?,
             age: age(row)?,
         })
+    })
+}
+
+async fn quarantined(db: &mut PgConnection, chain: u64) -> Result<First<Quarantined>, Error> {
+    let rows = sqlx::query(QUARANTINED).bind(big(chain)?).bind(i64::from(MAX_NAMED)).fetch_all(db).await?;
+    some(&rows, |row| {
+        let tx: Option<&[u8]> = row.try_get("tx_hash")?;
+        Ok(Quarantined {
+            block: row.u64("block_number")?,
+            index: row.try_get("log_index")?,
+            tx: tx.map(|_| row.hash("tx_hash")).transpose()?,
+            address: row.address("address")?,
+            reason: row.try_get("reason")?,
+            number: row.try_get("number")?,
+        })
+    })
+}
+
+async fn not_up_to_date(db: &mut PgConnection, chain: u64) -> Result<First<NotUpToDate>, Error> {
+    let rows = sqlx::query(NOT_UP_TO_DATE).bind(big(chain)?).bind(i64::from(MAX_NAMED)).fetch_all(db).await?;
+    some(&rows, |row| {
+        Ok(NotUpToDate { invoice: named(row)?, error: row.try_get("error")?, tries: row.try_get("tries")? })
     })
 }
 

@@ -4,7 +4,7 @@ use super::facts::{Database, Facts, Known, NodeFacts, PATIENCE, Signer, section}
 use super::{Check, Finding, Severity};
 use alloy_primitives::U256;
 use keeper::Duty;
-use store::diagnosis::{First, Named, Nonces, Stuck, StuckIntent, Unmined};
+use store::diagnosis::{First, Held, Named, Nonces, NotUpToDate, Quarantined, Stuck, StuckIntent, Unmined};
 
 /// Gas that a settlement on its own takes at most; in batches it is a fraction of it.
 const GAS_PER_SETTLEMENT: u64 = 250_000;
@@ -94,6 +94,27 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Degraded,
         advice: "the chain, or this node of it, does not finalize: compare with another node; nothing is lost meanwhile",
         look: finality,
+    },
+    Check {
+        name: "leases",
+        severity: Degraded,
+        advice: "start the service that has this key; one that runs takes the lease within seconds, or its log says why it cannot",
+        look: leases,
+    },
+    Check {
+        name: "quarantine",
+        severity: Degraded,
+        advice: "look their transactions up on another node: if this one was wrong, stop the indexer, set `rpc_url` to a node \
+                 that is right and run `monay rebuild`; else this version of the program does not understand them: update it, \
+                 then run `monay rebuild`",
+        look: quarantine,
+    },
+    Check {
+        name: "stuck",
+        severity: Degraded,
+        advice: "the error says which row is wrong: `monay rebuild --check` shows whether it follows from the chain, `monay \
+                 rebuild` repairs what does; they are tried again by themselves every minute",
+        look: not_up_to_date,
     },
     Check {
         name: "waiting",
@@ -396,6 +417,56 @@ fn nonces(facts: &Facts) -> Finding {
             }
         }
         Ok(found(wrong, || "Postgres and chain agree".to_owned()))
+    })
+}
+
+/// Nothing of a duty is signed while nobody has a key of it.
+fn leases(facts: &Facts) -> Finding {
+    judged(|| {
+        of_database(facts)?;
+        let mut wrong = Vec::new();
+        for (service, _, signer) in signers(facts) {
+            let Held { held, waiting } = *read(&signer.held)?;
+            if !held && waiting > 0 {
+                wrong.push(format!(
+                    "nobody holds the lease of the {service}'s key {}, and {waiting} of its intents wait",
+                    signer.account
+                ));
+            }
+        }
+        Ok(found(wrong, || "every key that has something to do is held by a process".to_owned()))
+    })
+}
+
+fn quarantine(facts: &Facts) -> Finding {
+    judged(|| {
+        let stuck = stuck(facts)?;
+        let told = and_more(&stuck.quarantined, |log: &Quarantined| {
+            let index = log.index.as_deref().unwrap_or("?");
+            let tx = log.tx.map_or_else(|| "an unknown transaction".to_owned(), |tx| tx.to_string());
+            let whose = log.number.as_deref().map_or_else(String::new, |number| format!(" to the address of {number}"));
+            format!(
+                "log {index} of block {} ({tx}), from {}{whose}, is not booked: {}",
+                log.block, log.address, log.reason
+            )
+        });
+        let foreign = stuck.quarantined_foreign;
+        Ok(found(told, || {
+            format!("no log of the escrow or of an invoice's token; of other tokens, which anyone can make: {foreign}")
+        }))
+    })
+}
+
+fn not_up_to_date(facts: &Facts) -> Finding {
+    judged(|| {
+        let told = and_more(&stuck(facts)?.not_up_to_date, |stuck: &NotUpToDate| {
+            let NotUpToDate { invoice, error, tries } = stuck;
+            format!(
+                "{} ({}) could not be brought up to date for {} s, tried {tries} times: {error}",
+                invoice.number, invoice.id, invoice.age
+            )
+        });
+        Ok(found(told, || "none".to_owned()))
     })
 }
 

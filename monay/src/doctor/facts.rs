@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 use store::Store;
 use store::chain::Mirror;
-use store::diagnosis::{self, Nonces, Patience, Stuck};
+use store::diagnosis::{self, Held, Nonces, Patience, Stuck};
 use terms::abi::ISettlementGate::{ESCROWCall, hasRoleCall};
 use time::OffsetDateTime;
 
@@ -49,6 +49,8 @@ pub(super) struct Signer {
     pub(super) nonce: Known<u64>,
     /// What Postgres has of it; `None`: it has never run on this database.
     pub(super) nonces: Known<Option<Nonces>>,
+    /// Whether a process uses it, and what waits for it.
+    pub(super) held: Known<Held>,
 }
 
 /// What the node says.
@@ -121,12 +123,12 @@ fn vault(config: &Config) -> Known<()> {
 
 async fn signer(file: &Path, duty: Duty, chain: &ChainConfig, evm: &Known<Evm>) -> Known<Signer> {
     let account = setup::read_key(file).map_err(|error| error.to_string())?.address();
-    let nonces = Err("Postgres was not asked".to_owned());
+    let (nonces, held) = (Err("Postgres was not asked".to_owned()), Err("Postgres was not asked".to_owned()));
     let evm = match evm {
         Ok(evm) => evm,
         Err(error) => {
             let (has_role, balance, nonce) = (Err(error.clone()), Err(error.clone()), Err(error.clone()));
-            return Ok(Signer { account, has_role, balance, nonce, nonces });
+            return Ok(Signer { account, has_role, balance, nonce, nonces, held });
         }
     };
     let role = hasRoleCall { role: duty as u8, account };
@@ -138,6 +140,7 @@ async fn signer(file: &Path, duty: Duty, chain: &ChainConfig, evm: &Known<Evm>) 
         balance: balance.map_err(|error| evm.failed(&error).to_string()),
         nonce: nonce.map_err(|error| error.to_string()),
         nonces,
+        held,
     })
 }
 
@@ -178,7 +181,10 @@ async fn database(config: &Config, chain: &ChainConfig, signers: &mut [(Duty, Kn
     let mut db = store.begin().await.map_err(words)?;
     let stuck = diagnosis::stuck(&mut db, chain.id, PATIENCE).await.map_err(words);
     drop(db);
-    for signer in signers.iter_mut().filter_map(|(_, signer)| signer.as_mut().ok()) {
+    for (duty, signer) in signers.iter_mut().filter_map(|(duty, signer)| Some((*duty, signer.as_mut().ok()?))) {
+        let mut db = store.begin().await.map_err(words)?;
+        signer.held = diagnosis::held(&mut db, chain.id, signer.account, duty.kinds()).await.map_err(words);
+        drop(db);
         let Ok(nonce) = signer.nonce else { continue };
         let mut db = store.begin().await.map_err(words)?;
         signer.nonces = diagnosis::nonces(&mut db, chain.id, signer.account, nonce).await.map_err(words);
