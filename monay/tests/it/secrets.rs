@@ -350,9 +350,7 @@ async fn nothing_that_holds_a_secret_shows_it() {
         id: B256::ZERO,
         invoice_id: "inv".to_owned(),
         kind: IntentKind::Settle,
-        token: terms.token,
-        terms: terms.clone(),
-        payload,
+        work: Ok(store::attempts::Work { token: terms.token, terms: terms.clone(), payload }),
     });
     let mut db = net.stack.store.begin().await.unwrap();
     let view = store::invoices::by_id(&mut db, TENANT, "none").await.unwrap();
