@@ -5,12 +5,12 @@
 //! payer's the token judges, which knows contract wallets too; nothing of it is interpreted here.
 
 use crate::body::{self, Fields, JsonBody};
-use crate::invoices;
 use crate::problem::{Code, Problem};
 use crate::reply::{self, AsOf};
 use crate::view::Found;
 use crate::work::{ByCustomer, ByTenant, Post, Work};
-use alloy_primitives::{Address, B256, U256};
+use crate::{document, invoices};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::invoice::InvoiceStatus;
@@ -18,6 +18,7 @@ use domain::money::Units;
 use serde::Serialize;
 use terms::InvoiceTerms;
 use terms::abi::Authorization;
+use utoipa::ToSchema;
 
 /// How long an authorization must still be valid, so that there is time to submit it. Seconds.
 const LEAST_SECONDS: u64 = 60;
@@ -25,12 +26,48 @@ const LEAST_SECONDS: u64 = 60;
 /// The longest signature that is stored. A contract wallet's may be longer than 65 bytes.
 const MAX_SIGNATURE_BYTES: usize = 4096;
 
-struct Signed {
+/// An EIP-3009 authorization.
+#[derive(ToSchema)]
+#[schema(as = Authorization)]
+pub(crate) struct Signed {
+    /// The payer's wallet.
+    #[schema(value_type = String, pattern = "^0x[0-9a-fA-F]{40}$")]
+    from: Address,
+    /// Who receives it: the invoice's deposit address. It need not be said, since it can be nobody else.
+    #[schema(value_type = Option<String>, pattern = "^0x[0-9a-fA-F]{40}$")]
     to: Option<Address>,
+    /// Base units, in decimal digits: `gasless.value_units` of the wallet.
+    #[schema(value_type = String, pattern = "^[0-9]{1,78}$")]
+    value: U256,
+    /// Valid from this time on, unix seconds.
     valid_after: u64,
+    /// Valid before this time, unix seconds; at most `gasless.valid_before_max` of the wallet.
     valid_before: u64,
-    authorization: Authorization,
+    /// 32 bytes that this payer has not used before.
+    #[schema(value_type = String, pattern = "^0x[0-9a-fA-F]{64}$")]
+    nonce: B256,
+    /// The payer's signature, 1 to 4096 bytes.
+    #[schema(value_type = String, pattern = "^0x([0-9a-fA-F]{2}){1,4096}$")]
+    signature: Bytes,
 }
+
+/// What else can be wrong with it.
+pub(crate) const CODES: &[Code] = &[
+    Code::FieldMissing,
+    Code::AddressMalformed,
+    Code::AuthorizationMalformed,
+    Code::InvoiceNotFound,
+    Code::AuthorizationWrongAddress,
+    Code::TooManyAsked,
+    Code::AuthorizationNonceUsed,
+    Code::InvoicePaid,
+    Code::InvoiceCancelled,
+    Code::InvoiceExpired,
+    Code::GaslessUnavailable,
+    Code::InvoiceFunded,
+    Code::AuthorizationTooSmall,
+    Code::AuthorizationWindow,
+];
 
 impl Signed {
     fn parse(body: &JsonBody) -> Result<Self, Problem> {
@@ -55,36 +92,72 @@ impl Signed {
             return Err(refused("signature", "from 1 to 4096 bytes"));
         }
         fields.finish()?;
-        let authorization = Authorization {
-            from,
-            value,
-            validAfter: U256::from(valid_after),
-            validBefore: U256::from(valid_before),
-            nonce,
-            signature,
-        };
-        Ok(Self { to, valid_after, valid_before, authorization })
+        Ok(Self { from, to, value, valid_after, valid_before, nonce, signature })
+    }
+
+    /// As the token reads it.
+    fn authorization(&self) -> Authorization {
+        Authorization {
+            from: self.from,
+            value: self.value,
+            validAfter: U256::from(self.valid_after),
+            validBefore: U256::from(self.valid_before),
+            nonce: self.nonce,
+            signature: self.signature.clone(),
+        }
     }
 }
 
-#[derive(Serialize)]
+/// What becomes of an authorization.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuthorizationAnswer)]
 struct Answer {
-    /// The authorization's id with us.
+    /// The authorization's id with us: what the keeper is to do.
     intent_id: String,
     /// How far it has come.
+    #[schema(value_type = document::IntentState)]
     state: &'static str,
     /// Where the invoice stands.
+    #[schema(value_type = document::InvoiceStatus)]
     invoice_status: &'static str,
     /// Up to which moment the chain is known.
     as_of: Vec<AsOf>,
 }
 
+/// Submit a payer's authorization
+///
+/// A payer without gas has signed an EIP-3009 authorization; the keeper submits it.
+#[utoipa::path(post, path = "/api/invoices/{id}/authorization", operation_id = "submit_authorization", tag = "Refunds and authorizations",
+    params(("id" = String, Path, description = "The invoice's id, or your number of it", example = "INV-2026-000001")),
+    request_body(content = Signed, example = json!({
+        "from": "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045", "to": "0x7eeaa9fb6b26543b35fda2a4a57a445569096e5e",
+        "value": "150000000", "valid_after": 0, "valid_before": 1798761600,
+        "nonce": "0x5d3f0c1e9a7b46288e1f2d3c4b5a69788796a5b4c3d2e1f00112233445566778", "signature": "0x00"
+    })),
+    responses(
+        (status = 200, description = "It was known before", body = Answer),
+        (status = 202, description = "It will be submitted", body = Answer),
+    ))]
 pub(crate) async fn by_tenant(post: Post<ByTenant>) -> Result<Response, Problem> {
     let Post { caller, body, mut work } = post;
     let found = invoices::locked(&mut work, &caller.tenant_id, caller.id).await?;
     submit(work, &found, &body).await
 }
 
+/// Submit an authorization
+///
+/// The same for whoever has the pay link.
+#[utoipa::path(post, path = "/pay/{token}/authorization", operation_id = "submit_authorization_by_link", tag = "Pay link",
+    params(("token" = String, Path, description = "What stands behind `/pay/` in the pay link, up to the `#`", example = "4fzzzxjylrx")),
+    request_body(content = Signed, example = json!({
+        "from": "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045", "to": "0x7eeaa9fb6b26543b35fda2a4a57a445569096e5e",
+        "value": "150000000", "valid_after": 0, "valid_before": 1798761600,
+        "nonce": "0x5d3f0c1e9a7b46288e1f2d3c4b5a69788796a5b4c3d2e1f00112233445566778", "signature": "0x00"
+    })),
+    responses(
+        (status = 200, description = "It was known before", body = Answer),
+        (status = 202, description = "It will be submitted", body = Answer),
+    ))]
 pub(crate) async fn by_customer(post: Post<ByCustomer>) -> Result<Response, Problem> {
     let Post { caller, body, mut work } = post;
     let found = invoices::locked_by_link(&mut work, &caller).await?;
@@ -100,7 +173,8 @@ async fn submit(mut work: Work, found: &Found, body: &JsonBody) -> Result<Respon
             .field("to")
             .with("deposit_address", known.purse.to_string()));
     }
-    let stored = store::orders::authorization(&mut work, &found.view.tenant_id, &known.terms, &signed.authorization);
+    let authorization = signed.authorization();
+    let stored = store::orders::authorization(&mut work, &found.view.tenant_id, &known.terms, &authorization);
     let store::orders::Asked { id, state, news } = stored.await.map_err(nonce_used)?;
     let answer = |status: StatusCode, found: &Found| {
         let (intent_id, invoice_status, as_of) = (id.to_string(), found.view.status.as_str(), found.as_of());
@@ -141,7 +215,7 @@ fn check(found: &Found, terms: &InvoiceTerms, signed: &Signed) -> Result<(), Pro
     if missing == 0 {
         return Err(Problem::new(Code::InvoiceFunded, "All that is due lies at the deposit address."));
     }
-    let value = signed.authorization.value;
+    let value = signed.value;
     if value.is_zero() || !terms.partials() && value < U256::from(missing) {
         let detail = format!("The authorization is for {value} base units, {missing} are missing.");
         return Err(Problem::new(Code::AuthorizationTooSmall, detail)

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, error::Category};
 use std::fmt;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// The largest body that is read.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -49,6 +50,11 @@ fn undeclared() -> Problem {
     Problem::new(Code::ContentTypeUnsupported, detail)
 }
 
+/// Nothing needs to be said.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+pub(crate) struct Nothing {}
+
 /// For a route that needs to be told nothing: no body, or an empty object.
 pub(crate) fn nothing(body: &JsonBody) -> Result<(), Problem> {
     if body.0.is_none() { Ok(()) } else { Fields::parse(body)?.finish() }
@@ -75,17 +81,23 @@ async fn read(body: Body) -> Result<Vec<u8>, Problem> {
 }
 
 /// The fields of a JSON object, each as it was written. Taken out one by one; what is left at the end is not known here.
-pub(crate) struct Fields<'a>(Vec<(String, &'a RawValue)>);
+pub(crate) struct Fields<'a> {
+    left: Vec<(String, &'a RawValue)>,
+    /// What was asked for, there or not: all that this route knows.
+    known: Vec<&'static str>,
+}
 
 impl<'a> Fields<'a> {
     /// Finds the fields of the object.
     pub(crate) fn parse(body: &'a JsonBody) -> Result<Self, Problem> {
         let bytes = body.0.as_ref().ok_or_else(undeclared)?;
         let mut json = serde_json::Deserializer::from_slice(bytes);
-        let fields = json.deserialize_map(Fields(Vec::new())).and_then(|fields| json.end().map(|()| fields));
+        let fields = json
+            .deserialize_map(Fields { left: Vec::new(), known: Vec::new() })
+            .and_then(|fields| json.end().map(|()| fields));
         let fields = fields.map_err(|error| malformed(&error))?;
-        for (at, (name, _)) in fields.0.iter().enumerate() {
-            if fields.0.iter().take(at).any(|(other, _)| other == name) {
+        for (at, (name, _)) in fields.left.iter().enumerate() {
+            if fields.left.iter().take(at).any(|(other, _)| other == name) {
                 let name = short(name);
                 return Err(
                     Problem::new(Code::FieldDuplicate, format!("The field '{name}' is there twice.")).field(&name)
@@ -96,9 +108,10 @@ impl<'a> Fields<'a> {
     }
 
     /// Takes a field out; `null` is as good as not there.
-    pub(crate) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
-        let at = self.0.iter().position(|(field, _)| field == name)?;
-        let (_, raw) = self.0.swap_remove(at);
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<&'a RawValue> {
+        self.known.push(name);
+        let at = self.left.iter().position(|(field, _)| field == name)?;
+        let (_, raw) = self.left.swap_remove(at);
         (raw.get() != "null").then_some(raw)
     }
 
@@ -164,11 +177,23 @@ impl<'a> Fields<'a> {
 
     /// Refuses what nobody has taken.
     pub(crate) fn finish(self) -> Result<(), Problem> {
-        let Some((name, _)) = self.0.first() else { return Ok(()) };
+        let Some((name, _)) = self.left.first() else { return Ok(()) };
         let name = short(name);
-        Err(Problem::new(Code::FieldUnknown, format!("There is no field '{name}' here.")).field(&name))
+        let detail = format!("There is no field '{name}' here.");
+        Err(Problem::new(Code::FieldUnknown, detail).field(&name).with("known", self.known))
     }
 }
+
+/// What a route that reads a body can answer because of it.
+pub(crate) const CODES: &[Code] = &[
+    Code::ContentTypeUnsupported,
+    Code::BodyTooLarge,
+    Code::BodyUnreadable,
+    Code::JsonMalformed,
+    Code::FieldUnknown,
+    Code::FieldDuplicate,
+    Code::FieldType,
+];
 
 /// The field was needed and is not there.
 pub(crate) fn missing(name: &'static str) -> Problem {
@@ -224,7 +249,7 @@ impl<'a> Visitor<'a> for Fields<'a> {
 
     fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<Self, A::Error> {
         while let Some(field) = map.next_entry::<String, &'a RawValue>()? {
-            self.0.push(field);
+            self.left.push(field);
         }
         Ok(self)
     }

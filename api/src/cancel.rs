@@ -3,12 +3,10 @@
 //! With us it is cancelled at once. What lies at its address, or comes later, is cancelled on chain by the coordinator,
 //! whose key this process does not have, and goes back.
 
-use crate::App;
-use crate::body;
-use crate::invoices;
 use crate::problem::{Code, Problem};
-use crate::view::Found;
+use crate::view::{self, Found};
 use crate::work::{ByTenant, Post};
+use crate::{App, body, invoices};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -16,6 +14,23 @@ use domain::actions::{Action, Need, Refusal};
 use domain::invoice::InvoiceStatus;
 use std::sync::Arc;
 
+/// What else can be wrong with it.
+pub(crate) const CODES: &[Code] = &[
+    Code::InvoiceNotFound,
+    Code::CancelDirect,
+    Code::SettlementUnderWay,
+    Code::InvoicePaid,
+    Code::InvoiceExpired,
+    Code::InvoiceCancelled,
+];
+
+/// Call an invoice off
+///
+/// It is cancelled at once, and what lies at its address or comes later goes back. Asked again, it answers the same.
+#[utoipa::path(post, path = "/api/invoices/{id}/cancel", operation_id = "cancel_invoice", tag = "Invoices",
+    params(("id" = String, Path, description = "The invoice's id, or your number of it", example = "INV-2026-000001")),
+    request_body(content = body::Nothing, example = json!({})),
+    responses((status = 200, description = "It is cancelled", body = view::Answer)))]
 pub(crate) async fn cancel(State(app): State<Arc<App>>, post: Post<ByTenant>) -> Result<Response, Problem> {
     let Post { caller, body, mut work } = post;
     let found = invoices::locked(&mut work, &caller.tenant_id, caller.id).await?;

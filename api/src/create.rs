@@ -2,9 +2,9 @@
 
 use crate::body::{self, Fields, JsonBody};
 use crate::problem::{Code, Problem};
-use crate::view::Found;
+use crate::view::{self, Found};
 use crate::work::{ByTenant, Post};
-use crate::{App, clock, observe};
+use crate::{App, clock, document, observe};
 use alloy_primitives::{Address, B256};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -20,6 +20,7 @@ use store::keys::SealedKey;
 use store::tenants::Issuer;
 use terms::{BrokenRule, Deployment, Here, InvoiceTerms};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 /// From displayed expiry to `closes_at` when the terms let anyone settle (PROTOCOL §1): the payee can do it himself.
 /// Seconds.
@@ -28,24 +29,81 @@ const DIRECT_GRACE_SECONDS: u64 = 60 * 60;
 /// The tenant's own data, as it is written in the request.
 const MAX_METADATA_BYTES: usize = 16 * 1024;
 
-/// The fields of the request, as they were typed.
-struct Request {
+/// What an invoice is made from.
+#[derive(ToSchema)]
+#[schema(as = CreateInvoice)]
+pub(crate) struct Request {
+    /// The tenant the key belongs to; it need not be said.
     tenant_id: Option<String>,
+    /// What is to be paid: digits and at most one point, as a number or as text. USD has two decimals, USDC six.
+    #[schema(value_type = document::Amount)]
     amount: String,
+    /// `USD` (if none is given) or `USDC`; one dollar is one USDC.
+    #[schema(value_type = Option<document::Currency>)]
     currency: Option<String>,
+    /// `ephemeral`, which it is if nothing is said.
+    #[schema(value_type = Option<document::WalletMode>)]
     wallet_mode: Option<String>,
+    /// How long the wallet lives and the invoice can be paid, in seconds; 86400 if nothing is said.
+    #[schema(minimum = 3600, maximum = 31536000)]
     wallet_ttl: Option<u64>,
+    /// `true`: every invoice has a wallet.
     auto_create_wallet: Option<bool>,
+    /// The last day to pay (UTC), today or later.
+    #[schema(value_type = Option<time::Date>)]
     due_date: Option<String>,
+    /// `automatic` (if nothing is said): paid when the money is there; `manual`: paid when `POST /api/invoices/pay` says so.
+    #[schema(value_type = Option<document::Settlement>)]
     settlement: Option<String>,
+    /// Your own number for it, which no other of your invoices has. One is made if none is given.
+    #[schema(rename = "invoice_number", min_length = 1, max_length = 64)]
     number: Option<String>,
+    /// What the customer reads.
+    #[schema(min_length = 1, max_length = 500)]
     description: Option<String>,
+    /// A word of yours.
+    #[schema(min_length = 1, max_length = 50)]
     category: Option<String>,
+    /// Where the bill is sent.
+    #[schema(format = "email", max_length = 254)]
     customer_email: Option<String>,
+    /// The customer's own wallet, where money goes that goes back; it is in the terms, and nobody can change it.
+    #[schema(value_type = Option<String>, pattern = "^0x[0-9a-fA-F]{40}$")]
     refund_address: Option<Address>,
+    /// Whether the customer's wallet may pay through the escrow itself; `false` if nothing is said.
+    #[schema(value_type = Option<bool>)]
     direct: bool,
+    /// An object of your own, at most 16 kB and 100 levels deep.
+    #[schema(value_type = Option<Object>)]
     metadata: Value,
 }
+
+/// What else can be wrong with it.
+pub(crate) const CODES: &[Code] = &[
+    Code::FieldMissing,
+    Code::AmountMalformed,
+    Code::AmountNotPositive,
+    Code::AmountTooPrecise,
+    Code::AmountTooLarge,
+    Code::CurrencyUnknown,
+    Code::WalletModeUnavailable,
+    Code::WalletTtlOutOfRange,
+    Code::WalletRequired,
+    Code::DueDateMalformed,
+    Code::DueDateInPast,
+    Code::SettlementUnknown,
+    Code::TextInvalid,
+    Code::CustomerEmailMalformed,
+    Code::RefundAddressMalformed,
+    Code::RefundAddressRefused,
+    Code::MetadataMalformed,
+    Code::MetadataTooLarge,
+    Code::TenantNotFound,
+    Code::InvoiceNumberTaken,
+    Code::EnterpriseNotVerified,
+    Code::PayeeMissing,
+    Code::TermsRefused,
+];
 
 impl Request {
     fn parse(body: &JsonBody) -> Result<Self, Problem> {
@@ -92,6 +150,17 @@ impl Request {
     }
 }
 
+/// Create an invoice
+///
+/// The answer holds the invoice, its wallet with the deposit address, and the terms. Nothing is written to a chain: the
+/// address is a hash of the terms.
+#[utoipa::path(post, path = "/api/invoices/create", operation_id = "create_invoice", tag = "Invoices",
+    request_body(content = Request, example = json!({
+        "customer_email": "jane@email.com", "amount": 150, "currency": "USD", "description": "Electric Service",
+        "category": "UTILITY", "wallet_mode": "ephemeral", "wallet_ttl": 86400
+    })),
+    responses((status = 201, description = "It is there, and can be paid", body = view::Answer,
+        headers(("Location" = String, description = "Where it is")))))]
 pub(crate) async fn create(State(app): State<Arc<App>>, post: Post<ByTenant>) -> Result<Response, Problem> {
     let Post { caller: ByTenant { tenant_id, .. }, body, mut work } = post;
     let request = Request::parse(&body)?;

@@ -13,9 +13,11 @@ use domain::money::Units;
 use serde::Serialize;
 use std::fmt::Write;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
-/// The answer.
-#[derive(Serialize)]
+/// A message, and up to when it is right.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EmailAnswer)]
 struct Answer {
     /// The message.
     email: Email,
@@ -24,7 +26,7 @@ struct Answer {
 }
 
 /// A message.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Email {
     /// The customer's address; `null` where the invoice has none.
     to: Option<String>,
@@ -34,6 +36,12 @@ struct Email {
     text: String,
 }
 
+/// The message for the customer
+///
+/// Subject and plain text with amount, address, link and terms. It is not sent: that is yours to do.
+#[utoipa::path(get, path = "/api/invoices/{id}/email", operation_id = "invoice_email", tag = "Invoices",
+    params(("id" = String, Path, description = "The invoice's id, or your number of it", example = "INV-2026-000001")),
+    responses((status = 200, description = "The message", body = Answer)))]
 pub(crate) async fn email(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Reply, Problem> {
     let found = invoices::by_id(&app, &key, id).await?;
     let view = &found.view;

@@ -6,7 +6,7 @@
 use crate::App;
 use crate::auth::Key;
 use crate::invoices::{self, Segment};
-use crate::params::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, Params, Place, Sequence};
+use crate::params::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, PageParams, Params, Place, Sequence};
 use crate::problem::Problem;
 use crate::reply::{self, AsOf, Reply};
 use axum::extract::State;
@@ -15,9 +15,10 @@ use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 /// Some events, the oldest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Events {
     /// The events.
     data: Vec<Event>,
@@ -30,7 +31,7 @@ struct Events {
 }
 
 /// Something that has happened to an invoice.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Event {
     /// Its id: the same whenever it is told.
     id: String,
@@ -44,9 +45,16 @@ struct Event {
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
     /// What was so after it.
+    #[schema(value_type = Object)]
     data: Value,
 }
 
+/// The events of an invoice
+///
+/// Numbered without gaps, the oldest first. The last `next_cursor` waits for what comes next.
+#[utoipa::path(get, path = "/api/invoices/{id}/events", operation_id = "invoice_events", tag = "Events",
+    params(("id" = String, Path, description = "The invoice's id, or your number of it", example = "INV-2026-000001"), PageParams),
+    responses((status = 200, description = "Some of them", body = Events)))]
 pub(crate) async fn of_invoice(
     State(app): State<Arc<App>>,
     key: Key,
@@ -64,6 +72,12 @@ pub(crate) async fn of_invoice(
     answer(events, limit, after, |event| Sequence(event.sequence), found.as_of())
 }
 
+/// All events
+///
+/// In the order in which they were committed: who goes on from the last `next_cursor` never misses one, and who begins anew
+/// reads the same again.
+#[utoipa::path(get, path = "/api/events", operation_id = "events", tag = "Events", params(PageParams),
+    responses((status = 200, description = "Some of them", body = Events)))]
 pub(crate) async fn of_tenant(State(app): State<Arc<App>>, key: Key, mut params: Params) -> Result<Reply, Problem> {
     let after: Option<Place> = params.cursor()?;
     let limit = params.limit(DEFAULT_LIMIT, MAX_LIMIT)?;

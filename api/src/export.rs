@@ -3,7 +3,7 @@
 
 use crate::App;
 use crate::auth::Key;
-use crate::list::{self, Page};
+use crate::list::{self, FilterParams, Page};
 use crate::params::{Cursor, Params};
 use crate::problem::Problem;
 use crate::reply::{self, AsOf, LAG};
@@ -17,6 +17,7 @@ use serde::Serialize;
 use std::io;
 use std::sync::Arc;
 use store::invoices::{After, Filter};
+use utoipa::ToSchema;
 
 /// How many invoices are read at once. Between the pages no database connection is held, however slowly the reader reads.
 const PAGE: u32 = 100;
@@ -25,7 +26,8 @@ const PAGE: u32 = 100;
 const MAX_LIMIT: u32 = 1_000_000;
 
 /// A line: the invoice as `GET /api/invoices/{id}` tells it, and where to go on.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExportLine)]
 struct Line<'a> {
     /// What to send as `cursor` to go on behind this line.
     cursor: String,
@@ -43,6 +45,17 @@ struct Export {
     left: u32,
 }
 
+/// Export all invoices
+///
+/// Each with everything that is needed to do without us, one JSON object a line, newest first. Who asks for no `limit` gets
+/// all of them. Where the connection ends in the middle, go on with the `cursor` of the last whole line.
+#[utoipa::path(get, path = "/api/invoices/export", operation_id = "export_invoices", tag = "Invoices",
+    params(
+        FilterParams,
+        ("cursor" = Option<String>, Query, description = "The `cursor` of the line to go on behind", max_length = 512),
+        ("limit" = Option<u32>, Query, description = "The most lines", minimum = 1, maximum = 1000000),
+    ),
+    responses((status = 200, description = "One a line", body = Line, content_type = "application/x-ndjson")))]
 pub(crate) async fn export(State(app): State<Arc<App>>, key: Key, mut params: Params) -> Result<Response, Problem> {
     let filter = list::filter(&mut params)?;
     let after = params.cursor()?;

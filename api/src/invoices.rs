@@ -4,9 +4,9 @@ use crate::auth::Key;
 use crate::body::{self, Fields, JsonBody};
 use crate::problem::{Code, Problem};
 use crate::reply::Reply;
-use crate::view::{Found, whole};
+use crate::view::{self, Found, whole};
 use crate::work::{ByCustomer, ByTenant, Post};
-use crate::{App, observe};
+use crate::{App, document, observe};
 use alloy_primitives::U256;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -18,18 +18,39 @@ use domain::request::InvalidRequest;
 use std::sync::Arc;
 use store::PgConnection;
 use store::invoices::InvoiceView;
+use utoipa::ToSchema;
 
 /// A part of the path. What cannot be one of our ids or a tenant's number is nothing that could be found.
 pub(crate) type Segment = Result<Path<String>, PathRejection>;
 
+/// What asking for an invoice can be answered with.
+pub(crate) const CODES: &[Code] = &[Code::InvoiceNotFound];
+
+/// What asking for a wallet can be answered with.
+pub(crate) const WALLET_CODES: &[Code] = &[Code::WalletNotFound];
+
+/// An invoice
+///
+/// With its wallet, its terms and what has happened on the chain.
+#[utoipa::path(get, path = "/api/invoices/{id}", tag = "Invoices",
+    params(("id" = String, Path, description = "The invoice's id, or your number of it", example = "INV-2026-000001")),
+    responses((status = 200, description = "The invoice", body = view::Answer)))]
 pub(crate) async fn invoice(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Reply, Problem> {
     by_id(&app, &key, id).await?.answer(&app, StatusCode::OK)
 }
 
+/// The wallet of an invoice
+#[utoipa::path(get, path = "/api/invoices/{id}/wallet", tag = "Invoices",
+    params(("id" = String, Path, description = "The invoice's id, or your number of it", example = "INV-2026-000001")),
+    responses((status = 200, description = "The wallet", body = view::WalletAnswer)))]
 pub(crate) async fn invoice_wallet(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Reply, Problem> {
     by_id(&app, &key, id).await?.wallet_answer()
 }
 
+/// A wallet
+#[utoipa::path(get, path = "/api/invoice-wallets/{id}", tag = "Invoices",
+    params(("id" = String, Path, description = "The wallet's id", example = "wallet_0193f0a1b2c3")),
+    responses((status = 200, description = "The wallet", body = view::WalletAnswer)))]
 pub(crate) async fn wallet(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Reply, Problem> {
     let mut tx = app.snapshot().await?;
     let tenant_id = key.tenant(&mut tx).await?;
@@ -103,11 +124,33 @@ fn no_wallet() -> Problem {
 }
 
 /// What the customer wants paid.
-struct Pay {
+#[derive(ToSchema)]
+#[schema(as = PayInvoice)]
+pub(crate) struct Pay {
+    /// The invoice's id or number.
     invoice_id: String,
+    /// Its wallet's id.
     wallet_id: String,
+    /// What is due, in full: digits and at most one point, as a number or as text.
+    #[schema(value_type = document::Amount)]
     amount: Units,
 }
+
+/// What else can be wrong with it.
+pub(crate) const PAY_CODES: &[Code] = &[
+    Code::FieldMissing,
+    Code::AmountMalformed,
+    Code::AmountNotPositive,
+    Code::AmountTooPrecise,
+    Code::AmountTooLarge,
+    Code::InvoiceNotFound,
+    Code::WalletNotFound,
+    Code::WalletMismatch,
+    Code::InvoiceExpired,
+    Code::InvoiceCancelled,
+    Code::AmountMismatch,
+    Code::InsufficientBalance,
+];
 
 impl Pay {
     fn parse(body: &JsonBody) -> Result<Self, Problem> {
@@ -122,7 +165,18 @@ impl Pay {
     }
 }
 
-/// `POST /api/invoices/pay`: settles an invoice whose settlement is manual. Asked again, it says how far that has come.
+/// Have an invoice paid
+///
+/// For an invoice whose `settlement` is `manual`, when the money lies in its wallet. Asked again, it says how far that has
+/// come.
+#[utoipa::path(post, path = "/api/invoices/pay", operation_id = "pay_invoice", tag = "Invoices",
+    request_body(content = Pay, example = json!({
+        "invoice_id": "INV-2026-000001", "wallet_id": "wallet_0193f0a1b2c3", "amount": 150
+    })),
+    responses(
+        (status = 200, description = "It was paid before", body = view::Answer),
+        (status = 202, description = "It is being paid", body = view::Answer),
+    ))]
 pub(crate) async fn pay(State(app): State<Arc<App>>, post: Post<ByTenant>) -> Result<Response, Problem> {
     let Post { caller: ByTenant { tenant_id, .. }, body, mut work } = post;
     let pay = Pay::parse(&body)?;

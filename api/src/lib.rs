@@ -9,13 +9,16 @@ mod body;
 mod cancel;
 mod clock;
 mod create;
+mod document;
 mod email;
 mod events;
 mod export;
 mod health;
 mod html;
 mod invoices;
+mod limits;
 mod list;
+mod metrics;
 mod observe;
 mod params;
 mod pay_page;
@@ -24,15 +27,17 @@ mod receipt;
 mod recover;
 mod refund;
 mod reply;
+mod routes;
+mod serve;
 mod timeline;
 mod view;
 mod work;
 
 pub use auth::{hash_api_key, new_api_key};
+pub use limits::Limits;
 pub use problem::Code;
 
 use axum::Router;
-use axum::routing::{get, post};
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -41,7 +46,10 @@ use store::{Store, Tx};
 use tokio::net::TcpListener;
 use vault::Vault;
 
+use limits::Gate;
+use metrics::Metrics;
 use problem::Problem;
+use routes::Routes;
 
 /// How long requests may take that are under way when the service is told to stop.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -69,9 +77,16 @@ pub enum Error {
     /// The operating system gave no random bytes.
     #[error("no random bytes from the operating system: {0}")]
     Randomness(getrandom::Error),
-    /// The listener failed.
-    #[error("the API stopped: {0}")]
-    Serve(std::io::Error),
+    /// A limit that lets nobody in.
+    #[error("api.limits.{name} is {value} and must be at least {least}")]
+    Limit {
+        /// Which.
+        name: &'static str,
+        /// What it is.
+        value: usize,
+        /// What it must be at least.
+        least: usize,
+    },
 }
 
 /// How the service is set up.
@@ -83,6 +98,10 @@ pub struct Config {
     pub public_url: Option<String>,
     /// The chain new invoices are paid on.
     pub chain: u64,
+    /// What one process takes on at once.
+    pub limits: Limits,
+    /// Whether `/metrics` is served. It says how much business there is: keep it from the public, or leave it off.
+    pub metrics: bool,
 }
 
 /// A service that listens and does not answer yet.
@@ -92,6 +111,8 @@ pub struct Server {
     address: SocketAddr,
     public_url: String,
     chain: u64,
+    limits: Limits,
+    metrics: bool,
 }
 
 /// What every request has at hand.
@@ -100,6 +121,10 @@ struct App {
     vault: Vault,
     chain: u64,
     public_url: String,
+    gate: Gate,
+    metrics: Arc<Metrics>,
+    serves_metrics: bool,
+    routes: Routes,
 }
 
 /// Takes the port, so that the caller knows it before anyone is served.
@@ -108,11 +133,13 @@ pub async fn bind(config: Config) -> Result<Server, Error> {
     if let Some(url) = given.as_ref().filter(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
         return Err(Error::PublicUrl(url.clone()));
     }
+    config.limits.check()?;
     let failed = |source| Error::Bind { listen: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let public_url = given.unwrap_or_else(|| format!("http://{}", reachable(address)));
-    Ok(Server { listener, address, public_url, chain: config.chain })
+    let Config { chain, limits, metrics, .. } = config;
+    Ok(Server { listener, address, public_url, chain, limits, metrics })
 }
 
 /// "All interfaces" is nowhere a browser can go.
@@ -143,61 +170,37 @@ impl Server {
         vault: Vault,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Error> {
-        let app = App { store, vault, chain: self.chain, public_url: self.public_url };
-        let (told, stop) = tokio::sync::oneshot::channel::<()>();
-        let shutdown = async move {
-            shutdown.await;
-            tracing::info!("the API is told to stop");
-            let _ = told.send(());
-        };
+        let metrics = Arc::new(Metrics::new());
+        let gate = Gate::new(self.limits, metrics.clone());
+        let (router, routes) = routes::build();
+        let app = Arc::new(App {
+            store,
+            vault,
+            chain: self.chain,
+            public_url: self.public_url,
+            gate,
+            metrics,
+            serves_metrics: self.metrics,
+            routes,
+        });
+        let router = around(router, &app);
         tracing::info!(address = %self.address, "the API listens");
-        let serving = axum::serve(self.listener, router(Arc::new(app))).with_graceful_shutdown(shutdown);
-        let drained = async {
-            // The other end is gone without a word only when serving has ended by itself.
-            if stop.await.is_err() {
-                std::future::pending::<()>().await;
-            }
-            tokio::time::sleep(DRAIN).await;
-        };
-        tokio::select! {
-            served = serving.into_future() => served.map_err(Error::Serve),
-            () = drained => {
-                tracing::warn!(seconds = DRAIN.as_secs(), "connections were still open and are cut");
-                Ok(())
-            }
-        }
+        serve::serve(self.listener, router, &app.gate, &app.metrics, shutdown).await;
+        Ok(())
     }
 }
 
-fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/api/invoices", get(list::list))
-        .route("/api/invoices/export", get(export::export))
-        .route("/api/invoices/create", post(create::create))
-        .route("/api/invoices/pay", post(invoices::pay))
-        .route("/api/invoices/{id}", get(invoices::invoice))
-        .route("/api/invoices/{id}/wallet", get(invoices::invoice_wallet))
-        .route("/api/invoices/{id}/cancel", post(cancel::cancel))
-        .route("/api/invoices/{id}/events", get(events::of_invoice))
-        .route("/api/invoices/{id}/timeline", get(timeline::timeline))
-        .route("/api/invoices/{id}/receipt", get(receipt::for_tenant))
-        .route("/api/invoices/{id}/email", get(email::email))
-        .route("/api/invoices/{id}/refund", post(refund::by_tenant))
-        .route("/api/invoices/{id}/authorization", post(authorization::by_tenant))
-        .route("/api/events", get(events::of_tenant))
-        .route("/api/invoice-wallets/{id}", get(invoices::wallet))
-        .route("/pay/{token}", get(pay_page::page))
-        .route("/pay/{token}/receipt", get(receipt::for_customer))
-        .route("/pay/{token}/refund", post(refund::by_customer))
-        .route("/pay/{token}/authorization", post(authorization::by_customer))
-        .route("/errors", get(problem::index))
-        .route("/errors/{code}", get(problem::page))
-        .route("/health", get(health::health))
-        .route("/ready", get(health::ready))
+/// The OpenAPI document, as it is served.
+pub fn openapi() -> serde_json::Value {
+    routes::build().1.document
+}
+
+fn around(router: Router<Arc<App>>, app: &Arc<App>) -> Router {
+    router
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::wrong_method)
-        .layer(axum::middleware::from_fn(observe::observe))
-        .with_state(app)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), observe::observe))
+        .with_state(app.clone())
 }
 
 impl App {

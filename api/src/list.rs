@@ -1,11 +1,11 @@
 //! `GET /api/invoices`: the tenant's invoices, newest first.
 
-use crate::App;
 use crate::auth::Key;
-use crate::params::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, Params};
+use crate::params::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, PageParams, Params};
 use crate::problem::Problem;
 use crate::reply::{self, AsOf, Reply};
 use crate::view::{Found, Invoice, Wallet};
+use crate::{App, document};
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::invoice::InvoiceStatus;
@@ -15,9 +15,11 @@ use std::sync::Arc;
 use store::PgConnection;
 use store::chain::Mirror;
 use store::invoices::{After, Filter};
+use utoipa::{IntoParams, ToSchema};
 
 /// A page of invoices.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = InvoiceList)]
 struct List<'a> {
     /// The invoices, newest first.
     data: Vec<Item<'a>>,
@@ -30,7 +32,8 @@ struct List<'a> {
 }
 
 /// An invoice in a list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = InvoiceItem)]
 struct Item<'a> {
     /// The invoice.
     invoice: Invoice<'a>,
@@ -38,6 +41,37 @@ struct Item<'a> {
     wallet: Wallet<'a>,
 }
 
+/// What a list can be narrowed to: the parameters that [`filter`] reads.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code)]
+pub(crate) struct FilterParams {
+    /// Where it stands; may be given several times for one of several.
+    status: Option<Vec<document::InvoiceStatus>>,
+    /// From this moment on.
+    #[param(value_type = Option<String>, format = DateTime)]
+    created_after: Option<String>,
+    /// Before this moment.
+    #[param(value_type = Option<String>, format = DateTime)]
+    created_before: Option<String>,
+    /// Exactly this customer's.
+    #[param(max_length = 512)]
+    customer_email: Option<String>,
+    /// Exactly this number.
+    #[param(max_length = 512)]
+    invoice_number: Option<String>,
+    /// Where its wallet stands.
+    wallet_status: Option<document::WalletStatus>,
+    /// Exactly this category.
+    #[param(max_length = 512)]
+    category: Option<String>,
+}
+
+/// List invoices
+///
+/// Newest first. Following `next_cursor` shows every older invoice once, whatever is made meanwhile.
+#[utoipa::path(get, path = "/api/invoices", operation_id = "list_invoices", tag = "Invoices", params(FilterParams, PageParams),
+    responses((status = 200, description = "A page", body = List)))]
 pub(crate) async fn list(State(app): State<Arc<App>>, key: Key, mut params: Params) -> Result<Reply, Problem> {
     let filter = filter(&mut params)?;
     let after: Option<After> = params.cursor()?;

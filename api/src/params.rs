@@ -8,8 +8,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::fmt::Display;
 use std::str::FromStr;
 use store::invoices::After;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
+use utoipa::IntoParams;
 
 /// The most of a list that is told at once.
 pub(crate) const MAX_LIMIT: u32 = 100;
@@ -19,6 +20,22 @@ pub(crate) const DEFAULT_LIMIT: u32 = 20;
 
 /// The longest value, in characters.
 const MAX_VALUE: usize = 512;
+
+/// Where a list begins and how much of it is told: the parameters of every list that is paged.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code)]
+pub(crate) struct PageParams {
+    /// The `next_cursor` of the page before, unchanged.
+    #[param(max_length = 512)]
+    cursor: Option<String>,
+    /// The most that is told at once; 20 if nothing is said.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+}
+
+/// What else can be wrong with parameters.
+pub(crate) const CODES: &[Code] = &[Code::ParameterMalformed, Code::ParameterDuplicate];
 
 /// Names and values as they were sent. Taken out one by one; what is left at the end is not known here.
 pub(crate) struct Params(Vec<(String, String)>);
@@ -69,7 +86,9 @@ impl Params {
     pub(crate) fn moment(&mut self, name: &'static str) -> Result<Option<OffsetDateTime>, Problem> {
         let parse = |text: String| {
             let what = "a time like 2026-01-31T12:00:00Z (a + for an offset is written %2B)";
-            OffsetDateTime::parse(&text, &Rfc3339).map_err(|_| malformed(name, what))
+            // In UTC at once: at the ends of the calendar an offset leads out of it.
+            let moment = OffsetDateTime::parse(&text, &Rfc3339).ok();
+            moment.and_then(|moment| moment.checked_to_offset(UtcOffset::UTC)).ok_or_else(|| malformed(name, what))
         };
         self.text(name)?.map(parse).transpose()
     }
@@ -94,7 +113,7 @@ impl Params {
         self.text("cursor")?.map(parse).transpose()
     }
 
-    /// Refuses what nobody has taken.
+    /// Refuses what nobody has taken. What is not documented was refused before: this is for what is and is not read.
     pub(crate) fn finish(self) -> Result<(), Problem> {
         let Some((name, _)) = self.0.first() else { return Ok(()) };
         let name = short(name);

@@ -22,6 +22,17 @@ const LATE_SECONDS: u64 = 30;
 /// How often the page looks again while something may still change.
 const REFRESH_SECONDS: u32 = 10;
 
+/// The page behind a pay link
+///
+/// What is to be paid, where to, and how far it has come. It reloads itself while something may change.
+#[utoipa::path(get, path = "/pay/{token}", operation_id = "pay_page", tag = "Pay link",
+    params(("token" = String, Path, description = "What stands behind `/pay/` in the pay link, up to the `#`", example = "4fzzzxjylrx")),
+    responses(
+        (status = 200, description = "The page", body = String, content_type = "text/html"),
+        (status = 404, description = "A page: there is no such invoice.", body = String, content_type = "text/html"),
+        (status = 500, description = "A page: the mistake is ours.", body = String, content_type = "text/html"),
+        (status = 503, description = "A page: not available just now.", body = String, content_type = "text/html"),
+    ))]
 pub(crate) async fn page(State(app): State<Arc<App>>, token: Segment) -> Response {
     match load(&app, token).await.and_then(|found| Ok((Words::of(&found)?, found))) {
         Ok((words, found)) => {

@@ -49,6 +49,14 @@ macro_rules! codes {
 codes! {
     Unauthorized = "unauthorized", 401, "API key missing or unknown",
         "Send a valid API key in the header `Authorization: Bearer mk_test_…`. Keys are shown once, when they are made; a key that is lost has to be replaced.";
+    ScopeMissing = "scope_missing", 403, "The API key may not do this",
+        "Every key has scopes, and this one lacks the one in the member scope. Use another key, or have the operator make one with `monay key create --scope …`.";
+    TooManyRequests = "too_many_requests", 429, "Too many requests with this key",
+        "A key may make so many requests per second, and some more at once after a silence. Nothing was done; try again after the seconds in Retry-After.";
+    UriTooLong = "uri_too_long", 414, "Path or query is too long",
+        "The detail says how many bytes they may have. Nothing was done.";
+    HeadersTooLarge = "headers_too_large", 431, "The headers are too large",
+        "The detail says how many bytes names and values may have together. Nothing was done.";
     NotFound = "not_found", 404, "No such route",
         "Nothing is served under this path. Check the spelling and the method.";
     MethodNotAllowed = "method_not_allowed", 405, "Method not allowed",
@@ -60,7 +68,7 @@ codes! {
     BodyUnreadable = "body_unreadable", 400, "The body is incomplete",
         "The connection ended before the whole body had arrived. Nothing was done; send it again.";
     ParameterUnknown = "parameter_unknown", 400, "Unknown parameter",
-        "The parameter named is not one this route knows. Unknown parameters are refused, so that a misspelt filter does not silently show everything.";
+        "The parameter named is not one this route knows; the member known has those that are. Unknown parameters are refused, so that a misspelt filter does not silently show everything.";
     ParameterMalformed = "parameter_malformed", 400, "A parameter cannot be read",
         "The member field names the parameter, the detail says what it must be. Parameters are sent as name=value after the ?, percent-encoded.";
     ParameterDuplicate = "parameter_duplicate", 400, "Parameter given twice",
@@ -74,7 +82,7 @@ codes! {
     JsonMalformed = "json_malformed", 400, "The body is not a JSON object",
         "The members line and column say where reading stopped. Comments and trailing commas are not JSON.";
     FieldUnknown = "field_unknown", 400, "Unknown field",
-        "The field named is not one this route knows. Unknown fields are refused, so that a misspelt one is not silently ignored.";
+        "The field named is not one this route knows; the member known has those that are. Unknown fields are refused, so that a misspelt one is not silently ignored.";
     FieldMissing = "field_missing", 400, "Missing field",
         "The field named is required.";
     FieldDuplicate = "field_duplicate", 400, "Field given twice",
@@ -181,11 +189,28 @@ codes! {
         "The request took longer than 10 seconds and was given up. Whether it took effect is not known: repeat it with the same Idempotency-Key, or ask for the invoice by its number before repeating it.";
     Unavailable = "unavailable", 503, "Not available now",
         "The service cannot reach its database, or has too much to do. Nothing was changed; try again after the seconds in Retry-After.";
+    Overloaded = "overloaded", 503, "Too much to do",
+        "More requests are in work, or more connections open, than this process takes on. Nothing was done; try again after the seconds in Retry-After.";
+    SchemaOutdated = "schema_outdated", 503, "The database is older than the program",
+        "The operator has to run `monay migrate`, which brings the schema up to date and may be run at any time.";
     Internal = "internal", 500, "Something is wrong here",
         "This is our mistake. It is in our log under the id in the answer's x-request-id header.";
 }
 
 impl Code {
+    /// Whether the answer says after how many seconds to try again.
+    pub(crate) const fn says_when(self) -> bool {
+        matches!(
+            self,
+            Self::TooManyRequests
+                | Self::IdempotencyInProgress
+                | Self::Overloaded
+                | Self::Unavailable
+                | Self::SchemaOutdated
+                | Self::Timeout
+        )
+    }
+
     fn of(word: &str) -> Self {
         Self::ALL.iter().copied().find(|code| code.as_str() == word).unwrap_or(Self::Internal)
     }
@@ -198,11 +223,15 @@ pub(crate) struct Problem {
     detail: String,
     field: Option<String>,
     more: BTreeMap<&'static str, Value>,
+    retry_after: u64,
 }
+
+/// After how many seconds to try again, where nothing better is known.
+const RETRY_SECONDS: u64 = 5;
 
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), field: None, more: BTreeMap::new() }
+        Self { code, detail: detail.into(), field: None, more: BTreeMap::new(), retry_after: RETRY_SECONDS }
     }
 
     /// Names the field that is to blame.
@@ -214,6 +243,12 @@ impl Problem {
     /// Adds a member.
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.more.insert(name, value.into());
+        self
+    }
+
+    /// After how many seconds to try again, for a code that says so.
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = seconds;
         self
     }
 
@@ -277,8 +312,9 @@ struct Json<'a> {
     more: &'a BTreeMap<&'static str, Value>,
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    /// The body of the answer.
+    pub(crate) fn json(&self) -> Vec<u8> {
         let code = self.code;
         let json = Json {
             r#type: format!("/errors/{}", code.as_str()),
@@ -289,7 +325,13 @@ impl IntoResponse for Problem {
             field: self.field.as_deref(),
             more: &self.more,
         };
-        let body = serde_json::to_vec(&json).unwrap_or_default();
+        serde_json::to_vec(&json).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (code, body) = (self.code, self.json());
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
@@ -298,11 +340,8 @@ impl IntoResponse for Problem {
             Code::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"monay\""));
             }
-            Code::IdempotencyInProgress => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            Code::Unavailable | Code::Timeout => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            code if code.says_when() => {
+                headers.insert(header::RETRY_AFTER, self.retry_after.into());
             }
             _ => {}
         }
@@ -320,7 +359,9 @@ pub(crate) async fn wrong_method() -> Problem {
     Problem::new(Code::MethodNotAllowed, "This path is not served with this method; see the Allow header.")
 }
 
-/// All codes.
+/// Every error code
+#[utoipa::path(get, path = "/errors", operation_id = "error_codes", tag = "About",
+    responses((status = 200, description = "A page", body = String, content_type = "text/html")))]
 pub(crate) async fn index() -> Response {
     let body = html! {
         h1 { "Error codes" }
@@ -335,7 +376,13 @@ pub(crate) async fn index() -> Response {
     html::page(StatusCode::OK, "Error codes", None, &body)
 }
 
-/// What one code means.
+/// What an error code means
+#[utoipa::path(get, path = "/errors/{code}", operation_id = "error_code", tag = "About",
+    params(("code" = String, Path, description = "The `code` of a refusal", example = "invoice_not_found")),
+    responses(
+        (status = 200, description = "A page", body = String, content_type = "text/html"),
+        (status = 404, description = "A page: there is no such code", body = String, content_type = "text/html"),
+    ))]
 pub(crate) async fn page(path: Result<Path<String>, PathRejection>) -> Response {
     let word = path.map(|Path(word)| word).unwrap_or_default();
     let Some(code) = Code::ALL.iter().find(|code| code.as_str() == word) else {

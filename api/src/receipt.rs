@@ -8,7 +8,7 @@ use crate::invoices::{self, Segment};
 use crate::problem::Problem;
 use crate::reply::{self, AsOf};
 use crate::view::{Found, Issuer, Terms, Transaction};
-use crate::{App, clock, html, pay_page, recover};
+use crate::{App, clock, document, html, pay_page, recover};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,9 +18,11 @@ use maud::{Markup, html};
 use serde::Serialize;
 use std::sync::Arc;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
-/// The answer.
-#[derive(Serialize)]
+/// A receipt with its terms.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReceiptAnswer)]
 struct Answer<'a> {
     /// The receipt.
     receipt: Receipt<'a>,
@@ -35,7 +37,7 @@ struct Answer<'a> {
 }
 
 /// What the customer has of the invoice.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Receipt<'a> {
     /// The invoice's id.
     invoice_id: &'a str,
@@ -44,8 +46,10 @@ struct Receipt<'a> {
     /// Who issued it.
     issuer: Issuer<'a>,
     /// Where it stands.
+    #[schema(value_type = document::InvoiceStatus)]
     status: &'static str,
     /// How sure the chain is of the payment: seen, safe or final; `null` where nothing has happened on chain.
+    #[schema(value_type = Option<document::Tier>)]
     settlement_tier: Option<&'a str>,
     /// What it is for.
     description: Option<&'a str>,
@@ -58,6 +62,7 @@ struct Receipt<'a> {
     /// What the issuer has received, in base units.
     paid_amount_units: String,
     /// What the amount is in.
+    #[schema(value_type = document::Currency)]
     currency: &'a str,
     /// When it was issued.
     #[serde(with = "time::serde::rfc3339")]
@@ -70,7 +75,7 @@ struct Receipt<'a> {
 }
 
 /// How to do without us.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Recovery {
     /// What the word is for.
     why: &'static str,
@@ -78,6 +83,12 @@ struct Recovery {
     commands: Vec<String>,
 }
 
+/// The receipt of an invoice
+///
+/// What was paid under which terms, to be kept: a page for people, JSON where `Accept` says `application/json`.
+#[utoipa::path(get, path = "/api/invoices/{id}/receipt", operation_id = "receipt", tag = "Invoices",
+    params(("id" = String, Path, description = "The invoice's id, or your number of it", example = "INV-2026-000001")),
+    responses((status = 200, description = "The receipt", content((Answer = "application/json"), (String = "text/html")))))]
 pub(crate) async fn for_tenant(
     State(app): State<Arc<App>>,
     key: Key,
@@ -87,6 +98,17 @@ pub(crate) async fn for_tenant(
     answer(&invoices::by_id(&app, &key, id).await?, &headers)
 }
 
+/// The receipt
+///
+/// The same for whoever has the pay link.
+#[utoipa::path(get, path = "/pay/{token}/receipt", operation_id = "receipt_by_link", tag = "Pay link",
+    params(("token" = String, Path, description = "What stands behind `/pay/` in the pay link, up to the `#`", example = "4fzzzxjylrx")),
+    responses(
+        (status = 200, description = "The receipt", content((Answer = "application/json"), (String = "text/html"))),
+        (status = 404, description = "A page: there is no such invoice.", body = String, content_type = "text/html"),
+        (status = 500, description = "A page: the mistake is ours.", body = String, content_type = "text/html"),
+        (status = 503, description = "A page: not available just now.", body = String, content_type = "text/html"),
+    ))]
 pub(crate) async fn for_customer(State(app): State<Arc<App>>, token: Segment, headers: HeaderMap) -> Response {
     let found = pay_page::load(&app, token).await;
     match found.and_then(|found| answer(&found, &headers)) {

@@ -10,7 +10,7 @@ use crate::problem::{Code, Problem};
 use crate::reply::{self, AsOf};
 use crate::view::Found;
 use crate::work::{ByCustomer, ByTenant, Post, Work};
-use crate::{App, create};
+use crate::{App, create, document};
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::{SolStruct, eip712_domain};
 use axum::extract::State;
@@ -25,6 +25,7 @@ use store::invoices::TermsView;
 use terms::abi::RefundOrder;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 
 /// How long an order can be carried out. Seconds.
 const ORDER_SECONDS: u64 = 7 * 24 * 60 * 60;
@@ -32,12 +33,36 @@ const ORDER_SECONDS: u64 = 7 * 24 * 60 * 60;
 /// The longest word of a customer, in characters.
 const MAX_WORD: usize = 500;
 
-/// What is asked for.
-struct Asked {
+/// What goes back, and where to.
+#[derive(ToSchema)]
+#[schema(as = Refund)]
+pub(crate) struct Asked {
+    /// The customer's own wallet. Needed where the invoice was made without `refund_address`.
+    #[schema(value_type = Option<String>, pattern = "^0x[0-9a-fA-F]{40}$")]
     to: Option<Address>,
+    /// Which token, where it is not the invoice's own.
+    #[schema(value_type = Option<String>, pattern = "^0x[0-9a-fA-F]{40}$")]
     token: Option<Address>,
+    /// What the customer said, kept with the order.
+    #[schema(min_length = 1, max_length = 500)]
     word: Option<String>,
 }
+
+/// What else can be wrong with it.
+pub(crate) const CODES: &[Code] = &[
+    Code::RefundAddressMalformed,
+    Code::AddressMalformed,
+    Code::TextInvalid,
+    Code::InvoiceNotFound,
+    Code::NothingToRefund,
+    Code::NotRefundableYet,
+    Code::RefundAddressFixed,
+    Code::RefundToRequired,
+    Code::RefundAddressRefused,
+    Code::RefundKeyErased,
+    Code::RefundAlreadyOrdered,
+    Code::TooManyAsked,
+];
 
 impl Asked {
     fn parse(body: &JsonBody) -> Result<Self, Problem> {
@@ -57,7 +82,9 @@ impl Asked {
     }
 }
 
-#[derive(Serialize)]
+/// What is being done about it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RefundAnswer)]
 struct Answer {
     /// The order's id; `null` where it goes back by itself.
     intent_id: Option<String>,
@@ -66,6 +93,7 @@ struct Answer {
     /// Where it goes.
     to: String,
     /// `null` where it goes back by itself, or was on its way before.
+    #[schema(value_type = Option<document::IntentState>)]
     state: Option<&'static str>,
     /// What there is to say about it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,12 +102,27 @@ struct Answer {
     as_of: Vec<AsOf>,
 }
 
+/// Send money back
+///
+/// What lies at an invoice's address and does not pay it: too much, too late, another token. Where the customer's wallet
+/// stands in the terms it goes there; otherwise to the wallet named.
+#[utoipa::path(post, path = "/api/invoices/{id}/refund", operation_id = "refund", tag = "Refunds and authorizations",
+    params(("id" = String, Path, description = "The invoice's id, or your number of it", example = "INV-2026-000001")),
+    request_body(content = Asked, example = json!({ "to": "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045", "word": "My own wallet" })),
+    responses((status = 202, description = "It will go back", body = Answer)))]
 pub(crate) async fn by_tenant(State(app): State<Arc<App>>, post: Post<ByTenant>) -> Result<Response, Problem> {
     let Post { caller, body, mut work } = post;
     let found = invoices::locked(&mut work, &caller.tenant_id, caller.id).await?;
     refund(&app, work, &found, "api key", &body).await
 }
 
+/// Have money sent back
+///
+/// The same for whoever has the pay link.
+#[utoipa::path(post, path = "/pay/{token}/refund", operation_id = "refund_by_link", tag = "Pay link",
+    params(("token" = String, Path, description = "What stands behind `/pay/` in the pay link, up to the `#`", example = "4fzzzxjylrx")),
+    request_body(content = Asked, example = json!({ "to": "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045", "word": "My own wallet" })),
+    responses((status = 202, description = "It will go back", body = Answer)))]
 pub(crate) async fn by_customer(State(app): State<Arc<App>>, post: Post<ByCustomer>) -> Result<Response, Problem> {
     let Post { caller, body, mut work } = post;
     let found = invoices::locked_by_link(&mut work, &caller).await?;

@@ -6,12 +6,13 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use store::chain::Mirror;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 /// How far the mirror that was asked is behind the wall clock.
 pub(crate) const LAG: HeaderName = HeaderName::from_static("monay-lag-seconds");
 
 /// Up to which moment an answer knows a chain.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct AsOf {
     /// The chain's name.
     pub(crate) chain: String,

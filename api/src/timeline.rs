@@ -1,12 +1,12 @@
 //! `GET /api/invoices/{id}/timeline`: everything that has happened to an invoice, in one list for people. What moved on a
 //! chain has its block's time, everything else the wall clock's.
 
-use crate::App;
 use crate::auth::Key;
 use crate::invoices::{self, Segment};
 use crate::problem::Problem;
 use crate::reply::{self, AsOf, Reply};
 use crate::view::{Found, whole};
+use crate::{App, document};
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::intent::{AttemptState, IntentKind, IntentState};
@@ -15,9 +15,10 @@ use std::sync::Arc;
 use store::events::{Authorized, Decided, History, Lifecycle, MAX_HISTORY, Ordered, Tried};
 use store::invoices::{MAX_TRANSACTIONS, TransactionView};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 /// What has happened.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Timeline {
     /// The invoice.
     invoice_id: String,
@@ -32,13 +33,15 @@ struct Timeline {
 }
 
 /// One thing that has happened.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TimelineEntry)]
 struct Entry {
     /// When.
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
     /// `word` (what somebody asked for), `lifecycle` (the wallet's steps), `movement` (on a chain) or `keeper` (what we
     /// set out to do).
+    #[schema(value_type = document::Happening)]
     kind: &'static str,
     /// What, in a word.
     event: String,
@@ -52,6 +55,7 @@ struct Entry {
     transaction: Option<String>,
     /// How sure the chain is of it: seen, safe or final.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<document::Tier>)]
     tier: Option<String>,
     /// What the keeper has to do with it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,18 +63,26 @@ struct Entry {
 }
 
 /// Something the keeper is to do.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Intent {
     /// Its id.
     id: String,
     /// What it wants: settle, cancel, refund, refund_by_order or fund.
+    #[schema(value_type = document::IntentKind)]
     kind: &'static str,
     /// How far it, or the transaction for it, has come.
+    #[schema(value_type = document::Progress)]
     state: &'static str,
     /// What went wrong last.
     last_error: Option<String>,
 }
 
+/// What has happened to an invoice
+///
+/// For people: what was asked for, the wallet's steps, what moved on the chain and what we did about it, each in a sentence.
+#[utoipa::path(get, path = "/api/invoices/{id}/timeline", operation_id = "timeline", tag = "Events",
+    params(("id" = String, Path, description = "The invoice's id, or your number of it", example = "INV-2026-000001")),
+    responses((status = 200, description = "All of it", body = Timeline)))]
 pub(crate) async fn timeline(State(app): State<Arc<App>>, key: Key, id: Segment) -> Result<Reply, Problem> {
     let mut tx = app.snapshot().await?;
     let tenant_id = key.tenant(&mut tx).await?;

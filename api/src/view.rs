@@ -2,7 +2,7 @@
 
 use crate::problem::Problem;
 use crate::reply::{self, AsOf, Reply};
-use crate::{App, clock};
+use crate::{App, clock, document};
 use alloy_primitives::U256;
 use axum::http::StatusCode;
 use domain::actions::{Action, Need, Standing};
@@ -17,6 +17,7 @@ use store::chain::Mirror;
 use store::invoices::{InvoiceView, TermsView, TransactionView};
 use terms::{InvoiceTerms, PortableTerms};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 /// An invoice with what its chains are called, at one moment.
 pub(crate) struct Found {
@@ -285,137 +286,247 @@ pub(crate) fn corrupt(what: &str) -> Problem {
 }
 
 /// An invoice with all that belongs to it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = InvoiceAnswer)]
 pub(crate) struct Answer<'a> {
     /// The invoice.
     invoice: Invoice<'a>,
-    /// Its wallet.
+    /// The wallet it is paid into.
     wallet: Wallet<'a>,
-    /// Its terms, one for each chain.
+    /// What binds the money, one per chain: whoever has the terms can prove where it may go, and send it back in the end.
     terms: Vec<Terms<'a>>,
-    /// What has moved, in order, at most 200.
+    /// What has moved on the chain, in order, at most 200.
     transactions: Vec<Transaction<'a>>,
     /// Up to which moment each of its chains is known.
     as_of: Vec<AsOf>,
 }
 
-/// A wallet.
-#[derive(Serialize)]
-struct WalletAnswer<'a> {
+/// A wallet alone.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WalletAnswer)]
+pub(crate) struct WalletAnswer<'a> {
     /// The wallet.
     wallet: Wallet<'a>,
     /// Up to which moment each of its chains is known.
     as_of: Vec<AsOf>,
 }
 
-#[derive(Serialize)]
+/// An invoice.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Invoice<'a> {
+    /// Its id.
     id: &'a str,
+    /// Its number: yours, or one that was made for it.
     number: &'a str,
+    /// How far it is.
+    #[schema(value_type = document::InvoiceStatus)]
     status: &'static str,
+    /// What is to be paid, for people.
     amount: String,
+    /// What is to be paid, in base units.
     amount_units: String,
+    /// What the payee has, for people.
     paid_amount: String,
+    /// What the payee has, in base units.
     paid_amount_units: String,
+    /// What it was written in.
+    #[schema(value_type = document::Currency)]
     currency: &'a str,
+    /// What the customer reads.
     description: Option<&'a str>,
+    /// A word of yours.
     category: Option<&'a str>,
+    /// Where the bill is sent.
     customer_email: Option<&'a str>,
+    /// The last day to pay (UTC).
+    #[schema(value_type = Option<time::Date>)]
     due_date: Option<String>,
+    /// Who issued it.
     issuer: Issuer<'a>,
+    /// Who starts the payment.
+    #[schema(value_type = document::Settlement)]
     settlement: &'static str,
+    /// How sure the chain is of the payment; `null` until there is one.
+    #[schema(value_type = Option<document::Tier>)]
     settlement_tier: Option<&'a str>,
     /// Whether a wallet may pay through the escrow itself.
     direct: bool,
+    /// What is unusual about it.
+    #[schema(value_type = Vec<document::Exception>)]
     exceptions: &'a [String],
+    /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// Until when it can be paid.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
+    /// When the payee had it all.
     #[serde(with = "time::serde::rfc3339::option")]
     paid_at: Option<OffsetDateTime>,
+    /// The transaction that paid it.
     transaction_id: Option<&'a str>,
-    /// The customer's page; behind the # the terms, which no server needs.
+    /// The page for the customer; behind the # the terms, which no server needs. Whoever has this link may see the invoice.
     pay_url: String,
     /// What can be done with it now.
     #[serde(rename = "availableActions")]
+    #[schema(value_type = Vec<document::Action>)]
     available_actions: Vec<&'static str>,
+    /// Your own data, as you sent it.
+    #[schema(value_type = Object)]
     metadata: &'a Value,
 }
 
-#[derive(Serialize)]
+/// Who issued an invoice.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Issuer<'a> {
+    /// The enterprise's id.
     pub(crate) id: &'a str,
+    /// Its name.
     pub(crate) name: &'a str,
 }
 
-#[derive(Serialize)]
+/// The wallet of one invoice.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Wallet<'a> {
+    /// Its id.
     id: &'a str,
+    /// The invoice it was made for.
     invoice_id: &'a str,
+    /// What kind of wallet it is.
     mode: &'a str,
+    /// How far it is.
+    #[schema(value_type = document::WalletStatus)]
     status: &'static str,
+    /// The deposit address.
     address: Option<&'a str>,
+    /// The deposit addresses, by chain.
     addresses: BTreeMap<&'a str, String>,
+    /// The most that can go to the payee, for people.
     spending_limit: String,
+    /// The most that can go to the payee, in base units.
     spending_limit_units: String,
+    /// What lies at the address, for people.
     balance: String,
+    /// What lies at the address, in base units.
     balance_units: &'a str,
+    /// What the token is called.
     currency: &'a str,
+    /// The token's contract.
     token: String,
+    /// The chain.
     chain_id: u64,
     /// Where a wallet calls `pay`; `null` where only the settler may.
     escrow: Option<String>,
-    /// `null` where there is nothing to pay, or not this way.
+    /// What a payer without gas signs; `null` where there is nothing to pay, or not this way.
     gasless: Option<Gasless>,
+    /// How long it was to live, seconds.
     ttl_seconds: Option<i32>,
+    /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// Until when the invoice can be paid.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
+    /// Until then: hours, minutes, seconds.
     countdown: String,
+    /// Until then, seconds.
     countdown_seconds: u64,
+    /// When money first came.
     #[serde(with = "time::serde::rfc3339::option")]
     funded_at: Option<OffsetDateTime>,
+    /// When its end began.
     #[serde(with = "time::serde::rfc3339::option")]
     destruction_initiated_at: Option<OffsetDateTime>,
+    /// When it was destroyed, and its key erased.
     #[serde(with = "time::serde::rfc3339::option")]
     destroyed_at: Option<OffsetDateTime>,
+    /// How it was destroyed.
     destruction_method: Option<&'a str>,
+    /// Why it was destroyed.
     destruction_reason: Option<&'a str>,
+    /// How long it lived, in words.
     lifetime: Option<String>,
 }
 
 /// An EIP-3009 authorization, but for the token's own EIP-712 domain, which the wallet knows or asks the token for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Gasless {
+    /// `eip3009`
     method: &'static str,
+    /// Who receives it: the deposit address.
     to: String,
+    /// How much to sign, base units.
     value_units: String,
+    /// The latest `validBefore`, unix seconds.
     valid_before_max: u64,
+    /// Where to post it.
     submit: String,
 }
 
-#[derive(Serialize)]
+/// The terms on one chain.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Terms<'a> {
+    /// What the chain is called.
     chain: &'a str,
+    /// The terms hash.
     hash: String,
+    /// The deposit address, which follows from the hash.
     deposit_address: String,
+    /// The terms themselves.
+    #[schema(value_type = InvoiceTermsSchema)]
     terms: &'a InvoiceTerms,
     /// The terms and the escrow in one word: all that `monay recover` needs.
     word: String,
 }
 
-#[derive(Serialize)]
+/// The eleven fields that bind an invoice's money, as [`InvoiceTerms`] is written.
+#[derive(ToSchema)]
+#[schema(as = InvoiceTerms)]
+#[allow(dead_code)]
+struct InvoiceTermsSchema {
+    /// Protocol version.
+    version: u8,
+    /// EVM chain id.
+    chain: u64,
+    /// 32 random bytes.
+    invoice_id: String,
+    /// Who is paid.
+    payee: String,
+    /// The token's contract.
+    token: String,
+    /// The most the payee can get, base units.
+    amount: String,
+    /// Unix seconds. Before it the invoice can be settled, from it on only refunded.
+    closes_at: u64,
+    /// Where money goes that goes back.
+    refund_to: String,
+    /// May direct money that goes back elsewhere; zero: nobody may.
+    refund_key: String,
+    /// Who may settle; zero: anyone.
+    settler: String,
+    /// Bit 0: partial payments.
+    flags: u8,
+}
+
+/// A movement of money on the chain.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Transaction<'a> {
+    /// What it was for.
     kind: &'a str,
+    /// Which chain.
     chain: &'a str,
+    /// Its transaction.
     hash: &'a str,
+    /// How sure the chain is of it: a tier.
+    #[schema(value_type = document::Tier)]
     status: &'a str,
-    /// `null` for a token whose decimals nobody asked for.
+    /// For people; `null` for a token whose decimals nobody asked for.
     amount: Option<String>,
+    /// Base units.
     amount_units: &'a str,
+    /// The token: what it is called, or the contract of one that is not the invoice's.
     token: &'a str,
+    /// The block's time.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
 }

@@ -29,7 +29,7 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const HIT: HeaderName = HeaderName::from_static("idempotency-hit");
 
 /// The longest key, in characters.
-const MAX_KEY: usize = 255;
+pub(crate) const MAX_KEY: usize = 255;
 
 /// The most answers that are kept for one pay link and route: whoever holds the link can ask for them, and each is a row.
 const MOST_PER_LINK: u64 = 100;
@@ -38,6 +38,13 @@ const MOST_PER_LINK: u64 = 100;
 /// after its answer.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// What a route can answer because of the key.
+pub(crate) const CODES: &[Code] =
+    &[Code::IdempotencyKeyMalformed, Code::IdempotencyKeyReused, Code::IdempotencyInProgress];
+
+/// The same under a pay link.
+pub(crate) const LINK_CODES: &[Code] = &[Code::TooManyKeys];
 
 /// A POST.
 pub(crate) struct Post<C> {
@@ -222,7 +229,7 @@ async fn take(mut tx: Tx, tenant_id: &str, ticket: Option<Ticket>) -> Result<Wor
             Claim::Busy => {
                 let detail =
                     "A request with this Idempotency-Key is being carried out. Send the same again in a moment.";
-                return Err(Problem::new(Code::IdempotencyInProgress, detail).into());
+                return Err(Problem::new(Code::IdempotencyInProgress, detail).retry_after(1).into());
             }
         }
     }

@@ -68,6 +68,10 @@ pub struct ApiConfig {
     pub listen: SocketAddr,
     /// What pay links begin with, where it is not the address itself.
     pub public_url: Option<String>,
+    /// Whether `/metrics` is served, to anybody who can reach the port. Not unless told so.
+    pub metrics: bool,
+    /// What one process takes on at once.
+    pub limits: api::Limits,
 }
 
 /// The keeper.
@@ -140,7 +144,12 @@ mod defaults {
 
 impl Default for ApiConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), public_url: None }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
+            metrics: false,
+            limits: api::Limits::default(),
+        }
     }
 }
 
@@ -276,9 +285,10 @@ fn set(table: &mut toml::Table, key: &str, value: &str) -> Result<(), Error> {
             _ => Err(Error::Config(format!("'{head}' is a value, not a table"))),
         },
         None => {
-            let parsed = match value.parse::<i64>() {
-                Ok(number) => toml::Value::Integer(number),
-                Err(_) => toml::Value::String(value.to_owned()),
+            let parsed = match (value.parse::<i64>(), value.parse::<bool>()) {
+                (Ok(number), _) => toml::Value::Integer(number),
+                (_, Ok(yes)) => toml::Value::Boolean(yes),
+                _ => toml::Value::String(value.to_owned()),
             };
             table.insert(key.to_owned(), parsed);
             Ok(())
@@ -316,11 +326,18 @@ mod tests {
     fn the_environment_is_laid_over_the_file() {
         let config = load(
             FILE,
-            &[("MONAY__CHAINS__BASE__RPC_URL", "http://10.0.0.1"), ("MONAY__INDEXER__POLL_MS", "7"), ("PATH", "/bin")],
+            &[
+                ("MONAY__CHAINS__BASE__RPC_URL", "http://10.0.0.1"),
+                ("MONAY__INDEXER__POLL_MS", "7"),
+                ("MONAY__API__METRICS", "true"),
+                ("MONAY__API__LIMITS__REQUESTS", "9"),
+                ("PATH", "/bin"),
+            ],
         );
         let config = config.unwrap();
         assert_eq!(config.chain().unwrap().1.rpc_url, "http://10.0.0.1");
         assert_eq!((config.indexer.poll_ms, config.chain().unwrap().1.settle_at), (7, Tier::Seen));
+        assert_eq!((config.api.metrics, config.api.limits.requests, config.api.limits.burst), (true, 9, 200));
     }
 
     #[test]
@@ -330,6 +347,7 @@ mod tests {
             (format!("{FILE}\ncolour = 1"), vec![]),
             (FILE.to_owned(), vec![("MONAY__COLOUR", "1")]),
             (FILE.to_owned(), vec![("MONAY__KEEPER__COLOUR", "1")]),
+            (FILE.to_owned(), vec![("MONAY__API__LIMITS__COLOUR", "1")]),
         ] {
             let error = load(&text, &environment).unwrap_err().to_string();
             assert!(error.contains("unknown field `colour`"), "{error}");

@@ -52,6 +52,9 @@ enum Command {
     Rebuild(rebuild::RebuildArgs),
     /// Set up a tenant and print a new API key for it, once.
     Tenant(setup::TenantArgs),
+    /// Look after a tenant's API keys.
+    #[command(subcommand)]
+    Key(setup::KeyCommand),
     /// Say what is missing, what lags and what is stuck, and what to do about each.
     Doctor(doctor::Args),
     /// Put intents that were given up back to work.
@@ -66,6 +69,7 @@ enum Command {
         file: PathBuf,
     },
     /// Check the configuration.
+    #[command(after_long_help = services::CONFIG_HELP)]
     Config {
         /// Print what is in force, without secrets.
         #[arg(long)]
@@ -119,6 +123,10 @@ async fn run(cli: Cli) -> Result<ExitCode, Error> {
         Command::Rebuild(args) => rebuild::run(&load()?, args).await,
         Command::Tenant(args) => {
             println!("{}", setup::tenant(&load()?, &args).await?);
+            Ok(())
+        }
+        Command::Key(command) => {
+            println!("{}", setup::key(&load()?, &command).await?);
             Ok(())
         }
         // The only command whose answer is its exit code.

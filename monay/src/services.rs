@@ -42,6 +42,25 @@ impl Service {
     }
 }
 
+/// What `monay config --help` says of the API's section.
+pub const CONFIG_HELP: &str = "\
+The section [api] with its defaults; in the environment MONAY__API__METRICS, MONAY__API__LIMITS__REQUESTS and so on:
+
+  listen = \"127.0.0.1:8080\"    address and port
+  public_url                     what pay links begin with, where it is not the address itself
+  metrics = false                serve /metrics to anybody who can reach the port
+
+The section [api.limits], for one process:
+
+  connections = 1024             open connections; one more is told 503 and closed
+  requests = 256                 requests in work at once; one more is told 503 (/health is always answered)
+  per_second = 100               requests of one API key per second, in the long run; above it 429
+  burst = 200                    requests of one API key at once after a silence
+  uri_bytes = 8192               bytes of path and query; above it 414
+  query_bytes = 4096             bytes of the query; above it 414
+  header_bytes = 16384           bytes of all headers, names and values; above it 431
+  header_ms = 10000              until the headers must be there; then the connection is cut";
+
 /// What a service prints, once, when it is up: the parent waits for it.
 pub const READY: &str = "ready";
 
@@ -57,6 +76,8 @@ pub async fn run(service: Service, config: &Config, with_parent: bool) -> Result
                 listen: config.api.listen,
                 public_url: config.api.public_url.clone(),
                 chain: config.chain()?.1.id,
+                limits: config.api.limits.clone(),
+                metrics: config.api.metrics,
             };
             let server = api::bind(settings).await?;
             println!("{READY} http://{}", server.address());

@@ -1,4 +1,4 @@
-//! What an operator does once: schema, chain, tenants, keys.
+//! What an operator does: schema, chain, tenants, keys.
 
 use crate::Error;
 use crate::config::{ChainConfig, Config};
@@ -6,13 +6,17 @@ use alloy::providers::Provider;
 use alloy_primitives::{Address, B256};
 use chain::Chain;
 use chain::evm::Evm;
+use clap::builder::TypedValueParser;
 use domain::money::TOKEN_DECIMALS;
+use domain::scope::Scope;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use store::Store;
+use store::api_keys::ApiKey;
 use store::chain::Deployed;
 use terms::abi::{IERC20, ISettlementGate};
+use uuid::Uuid;
 
 /// Brings the schema up to date and makes the chain known, after checking that escrow and token are there.
 pub async fn migrate(config: &Config) -> Result<(), Error> {
@@ -89,6 +93,49 @@ pub struct TenantArgs {
     /// Set the enterprise up without allowing it to issue invoices.
     #[arg(long)]
     pub unverified: bool,
+    /// What the key may do; may be given again. Everything if it is not given.
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = scope())]
+    pub scopes: Vec<Scope>,
+}
+
+/// Looks after a tenant's API keys.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum KeyCommand {
+    /// Make a new key and print it, once.
+    Create {
+        /// Whose.
+        #[arg(long)]
+        tenant: String,
+        /// What it is for, so that one knows later.
+        #[arg(long)]
+        label: String,
+        /// What it may do; may be given again. Everything if it is not given.
+        #[arg(long = "scope", value_name = "SCOPE", value_parser = scope())]
+        scopes: Vec<Scope>,
+    },
+    /// List the keys of a tenant. The keys themselves are stored nowhere.
+    List {
+        /// Whose.
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Make a key worth nothing, from the next request on.
+    Revoke {
+        /// Whose.
+        #[arg(long)]
+        tenant: String,
+        /// Which, as `monay key list` names it.
+        id: Uuid,
+    },
+}
+
+fn scope() -> impl clap::builder::TypedValueParser<Value = Scope> {
+    let words = Scope::ALL.iter().map(|scope| scope.as_str());
+    clap::builder::PossibleValuesParser::new(words).try_map(|word| word.parse::<Scope>())
+}
+
+fn or_all(scopes: &[Scope]) -> &[Scope] {
+    if scopes.is_empty() { Scope::ALL } else { scopes }
 }
 
 /// Sets a tenant up and returns a new API key for it. The key is stored nowhere: it is shown once.
@@ -110,10 +157,51 @@ pub async fn tenant(config: &Config, args: &TenantArgs) -> Result<String, Error>
         unclaimed: args.unclaimed,
     };
     store::tenants::put(&mut tx, &tenant).await?;
-    store::tenants::put_key(&mut tx, &args.id, api::hash_api_key(&key), "created by `monay tenant`").await?;
+    let hash = api::hash_api_key(&key);
+    store::api_keys::put(&mut tx, &args.id, hash, "created by `monay tenant`", or_all(&args.scopes)).await?;
     tx.commit().await?;
     store.close().await;
     Ok(key)
+}
+
+/// What `monay key` prints: the new key, the list, or that it is done.
+pub async fn key(config: &Config, command: &KeyCommand) -> Result<String, Error> {
+    let store = Store::connect(&config.database_url, 2).await?;
+    let mut tx = store.begin().await?;
+    let printed = match command {
+        KeyCommand::Create { tenant, label, scopes } => {
+            let key = api::new_api_key()?;
+            store::api_keys::put(&mut tx, tenant, api::hash_api_key(&key), label, or_all(scopes)).await?;
+            key
+        }
+        KeyCommand::List { tenant } => {
+            let keys = store::api_keys::list(&mut tx, tenant).await?;
+            if keys.is_empty() {
+                return Err(Error::Config(format!("there is no key of a tenant '{tenant}'")));
+            }
+            let head =
+                "id                                    created     last used   revoked     scopes, label".to_owned();
+            std::iter::once(head).chain(keys.iter().map(line)).collect::<Vec<_>>().join("\n")
+        }
+        KeyCommand::Revoke { tenant, id } => {
+            if !store::api_keys::revoke(&mut tx, tenant, *id).await? {
+                return Err(Error::Config(format!("tenant '{tenant}' has no key {id}: see `monay key list`")));
+            }
+            format!("{id} is revoked")
+        }
+    };
+    tx.commit().await?;
+    store.close().await;
+    Ok(printed)
+}
+
+fn line(key: &ApiKey) -> String {
+    let day = |day: Option<time::Date>| day.map_or("-".to_owned(), |day| day.to_string());
+    let (created, used, revoked) =
+        (Some(key.created_at.date()), key.last_used_on, key.revoked_at.map(|revoked| revoked.date()));
+    let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+    let (created, used, revoked) = (day(created), day(used), day(revoked));
+    format!("{}  {created:<10}  {used:<10}  {revoked:<10}  {}, {}", key.id, scopes.join(" "), key.label)
 }
 
 /// Writes a private key to a new file that only its owner can read.

@@ -166,6 +166,7 @@ impl Stack {
             payee: Cast::address(payee),
             unclaimed: Cast::address(Cast::UNCLAIMED),
             unverified: false,
+            scopes: Vec::new(),
         };
         let api_key = setup::tenant(&config, &tenant(TENANT, "UtilityCo Electric", Cast::ENTERPRISE)).await?;
         let other = tenant(OTHER_TENANT, "City Waterworks", Cast::OTHER_ENTERPRISE);
@@ -430,7 +431,13 @@ async fn configuration(
         database_url: postgres.fresh_database().await?,
         database_connections: 16,
         log_format: crate::config::LogFormat::Text,
-        api: crate::config::ApiConfig { listen: ([127, 0, 0, 1], options.api_port).into(), public_url: None },
+        api: crate::config::ApiConfig {
+            listen: ([127, 0, 0, 1], options.api_port).into(),
+            public_url: None,
+            metrics: true,
+            // One key makes all the requests here, and benches make thousands.
+            limits: api::Limits { per_second: 100_000, burst: 100_000, ..api::Limits::default() },
+        },
         keeper: key("keeper.key", Cast::KEEPER)?,
         coordinator: key("coordinator.key", Cast::COORDINATOR)?,
         indexer: crate::config::IndexerConfig { poll_ms: 25 },

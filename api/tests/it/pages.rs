@@ -11,7 +11,7 @@ fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
 }
 
 /// The headers every page has, and the policy that fits the one style in it.
-fn is_a_safe_page(reply: &Reply) {
+pub(crate) fn is_a_safe_page(reply: &Reply) {
     assert_eq!(reply.headers["content-type"], "text/html; charset=utf-8");
     assert_eq!(reply.headers["x-content-type-options"], "nosniff");
     assert_eq!(reply.headers["referrer-policy"], "no-referrer");

@@ -1,7 +1,10 @@
 //! A service with four tenants, a client without any cleverness, and a look into the tables.
 
+use crate::document;
 use alloy_primitives::{Address, B256, address};
+use api::{Config, Limits};
 use domain::block::Header;
+use domain::scope::Scope;
 use domain::tier::Tier;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row};
@@ -57,6 +60,10 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) async fn start() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    pub(crate) async fn with(limits: Limits) -> Self {
         capture_logs();
         let postgres = Postgres::start(PostgresOptions::for_tests()).await.unwrap();
         let url = postgres.fresh_database().await.unwrap();
@@ -92,7 +99,7 @@ impl Service {
             let tenant = NewTenant { id, name, verified, chain: CHAIN, payee, unclaimed: UNCLAIMED };
             store::tenants::put(&mut tx, &tenant).await.unwrap();
             let key = api::new_api_key().unwrap();
-            store::tenants::put_key(&mut tx, id, api::hash_api_key(&key), "test").await.unwrap();
+            store::api_keys::put(&mut tx, id, api::hash_api_key(&key), "test", Scope::ALL).await.unwrap();
             keys.insert(id, key);
         }
         sqlx::query("DELETE FROM payees WHERE tenant_id = 'tenant-nowhere'").execute(&mut *tx).await.unwrap();
@@ -101,7 +108,7 @@ impl Service {
         let folder = std::env::temp_dir().join(format!("monay-api-{}", domain::ids::new_pay_token()));
         std::fs::create_dir(&folder).unwrap();
         let root = RootKey::create(&folder.join("root.key")).unwrap();
-        let config = api::Config { listen: "127.0.0.1:0".parse().unwrap(), public_url: None, chain: CHAIN };
+        let config = Config { limits, metrics: true, ..config(CHAIN) };
         let server = api::bind(config).await.unwrap();
         let address = server.address();
         let (stop, stopped) = oneshot::channel();
@@ -189,6 +196,12 @@ impl Drop for Service {
     }
 }
 
+/// A service that anybody could start.
+pub(crate) fn config(chain: u64) -> Config {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    Config { listen, public_url: None, chain, limits: Limits::default(), metrics: false }
+}
+
 pub(crate) fn deployment() -> Deployment {
     Deployment::version_1(ESCROW)
 }
@@ -233,6 +246,12 @@ impl Call {
         self.header("Authorization", &format!("Bearer {key}"))
     }
 
+    /// The same to another service.
+    pub(crate) fn to(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -263,7 +282,9 @@ impl Call {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(self.head(self.body.len()).as_bytes()).await.unwrap();
         stream.write_all(&self.body).await.unwrap();
-        Reply::read(&mut stream).await
+        let reply = Reply::read(&mut stream).await;
+        document::fits(&self.method, &self.path, &reply);
+        reply
     }
 }
 

@@ -1,6 +1,6 @@
 //! When something around the service is not as it should be: wrong routes, slow callers, no database, the end.
 
-use crate::service::{CHAIN, Reply, Service, logs, request};
+use crate::service::{CHAIN, Reply, Service, config, logs, request};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -85,10 +85,26 @@ async fn health_and_readiness() {
 }
 
 #[tokio::test]
+async fn it_is_not_ready_on_a_schema_that_is_older_than_the_program() {
+    let service = Service::start().await;
+    assert_eq!(service.get("/ready").await.status, 200);
+    let run = async |sql: &'static str| sqlx::query(sql).execute(service.store.pool()).await.unwrap();
+    // Newer is fine: services are replaced one after the other.
+    run("UPDATE _sqlx_migrations SET version = version + 1000 WHERE version = (SELECT max(version) FROM _sqlx_migrations)")
+        .await;
+    assert_eq!(service.get("/ready").await.status, 200);
+    run("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)").await;
+    let problem = service.get("/ready").await.problem(503, "schema_outdated");
+    assert!(problem["detail"].as_str().unwrap().contains("monay migrate"), "{problem}");
+    run("DROP TABLE _sqlx_migrations").await;
+    service.get("/ready").await.problem(503, "schema_outdated");
+    assert_eq!(service.get("/health").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_chain_that_is_not_set_up() {
     let service = Service::start().await;
-    let config = api::Config { listen: "127.0.0.1:0".parse().unwrap(), public_url: None, chain: 1 };
-    let server = api::bind(config).await.unwrap();
+    let server = api::bind(config(1)).await.unwrap();
     let address = server.address();
     let root = vault::RootKey::load(&service.folder().join("root.key")).unwrap();
     let store = service.store.clone();
@@ -147,7 +163,7 @@ async fn it_stops_when_told_and_finishes_what_it_has_begun() {
 async fn a_port_that_is_taken_is_one_clear_sentence() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config =
-        |listen, public_url: Option<&str>| api::Config { listen, public_url: public_url.map(Into::into), chain: 1 };
+        |listen, public_url: Option<&str>| api::Config { listen, public_url: public_url.map(Into::into), ..config(1) };
     let address = taken.local_addr().unwrap();
     let error = api::bind(config(address, None)).await.unwrap_err().to_string();
     assert!(error.starts_with(&format!("the API cannot listen on {address}: ")) && !error.contains('\n'), "{error}");

@@ -13,6 +13,7 @@ pub mod invoice;
 pub mod money;
 pub mod project;
 pub mod request;
+pub mod scope;
 pub mod tier;
 pub mod wallet;
 

@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod api_keys;
 pub mod attempts;
 pub mod chain;
 mod codec;
@@ -16,6 +17,7 @@ pub mod idempotency;
 pub mod invoices;
 pub mod keys;
 pub mod leases;
+pub mod migrations;
 pub mod orders;
 pub mod projection;
 pub mod quarantine;
@@ -23,6 +25,7 @@ pub mod rebuild;
 pub mod repair;
 pub mod schema;
 pub mod tenants;
+pub mod watch;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use std::str::FromStr;
@@ -127,11 +130,6 @@ impl Store {
         Ok(Self { pool })
     }
 
-    /// Brings the schema up to date. Forward only; running it twice, or from two processes at once, is harmless.
-    pub async fn migrate(&self) -> Result<(), Error> {
-        Ok(sqlx::migrate!("./migrations").run(&self.pool).await?)
-    }
-
     /// Begins a transaction.
     pub async fn begin(&self) -> Result<Tx, Error> {
         Ok(self.pool.begin().await?)
@@ -189,6 +187,7 @@ pub(crate) use statements;
 /// Every statement of this crate: its name and its text.
 pub fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
+        api_keys::STATEMENTS,
         attempts::STATEMENTS,
         chain::STATEMENTS,
         diagnosis::STATEMENTS,
@@ -197,12 +196,14 @@ pub fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         invoices::STATEMENTS,
         keys::STATEMENTS,
         leases::STATEMENTS,
+        migrations::STATEMENTS,
         orders::STATEMENTS,
         quarantine::STATEMENTS,
         rebuild::STATEMENTS,
         repair::STATEMENTS,
         schema::STATEMENTS,
         tenants::STATEMENTS,
+        watch::STATEMENTS,
     ]
     .into_iter()
     .flatten()

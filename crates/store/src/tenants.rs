@@ -1,8 +1,8 @@
-//! Tenants, their enterprise, their API keys and where they are paid.
+//! Tenants, their enterprise and where they are paid.
 
 use crate::codec::{Columns, big};
 use crate::{Error, PgConnection, statements};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::Address;
 use sqlx::Row;
 
 statements! {
@@ -13,9 +13,6 @@ statements! {
         ON CONFLICT (tenant_id, chain_id) DO UPDATE SET address = EXCLUDED.address, unclaimed = EXCLUDED.unclaimed";
     UPSERT_ENTERPRISE_WALLET = "INSERT INTO wallets (tenant_id, organization_id, chain_id) VALUES ($1, $1, $2)
         ON CONFLICT (organization_id, chain_id) DO NOTHING";
-    INSERT_KEY = "INSERT INTO api_keys (tenant_id, key_hash, label) VALUES ($1, $2, $3)
-        ON CONFLICT (key_hash) DO NOTHING";
-    TENANT_OF_KEY = "SELECT tenant_id FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL";
     ISSUER = "SELECT e.id, e.name, e.verified, p.address, p.unclaimed FROM enterprises e
         LEFT JOIN payees p ON p.tenant_id = e.tenant_id AND p.chain_id = $2 WHERE e.tenant_id = $1";
     UPSERT_USER = "INSERT INTO users (id, tenant_id, email) VALUES ($1, $2, $3)
@@ -66,18 +63,6 @@ pub async fn put(db: &mut PgConnection, tenant: &NewTenant<'_>) -> Result<(), Er
         .await?;
     sqlx::query(UPSERT_ENTERPRISE_WALLET).bind(tenant.id).bind(chain).execute(db).await?;
     Ok(())
-}
-
-/// Stores the hash of an API key.
-pub async fn put_key(db: &mut PgConnection, tenant_id: &str, key_hash: B256, label: &str) -> Result<(), Error> {
-    sqlx::query(INSERT_KEY).bind(tenant_id).bind(key_hash.as_slice()).bind(label).execute(db).await?;
-    Ok(())
-}
-
-/// The tenant an API key belongs to, if it is one.
-pub async fn of_key(db: &mut PgConnection, key_hash: B256) -> Result<Option<String>, Error> {
-    let row = sqlx::query(TENANT_OF_KEY).bind(key_hash.as_slice()).fetch_optional(db).await?;
-    Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
 /// The tenant's enterprise and its accounts on `chain`.
