@@ -152,22 +152,23 @@ install_postgres() {
   die "no PostgreSQL could be installed: install PostgreSQL $POSTGRES_OLDEST or newer (apt-get install postgresql), or name the folder of its programs in MONAY_PG_BIN"
 }
 
-# Slither from PyPI, only for the stage of scripts/test that runs it. SLITHER is the folder.
-install_slither() {
-  SLITHER="$TOOLS/slither"
-  local wanted=contracts/slither-requirements.txt stamp="$SLITHER/.monay-stamp" new="$TOOLS/new.$$" current
+# python_tool NAME REQUIREMENTS: a tool from PyPI, only for the stage of scripts/test that runs it. PYTHON_TOOL is its folder.
+python_tool() {
+  local name=$1 wanted=$2
+  PYTHON_TOOL="$TOOLS/$name"
+  local stamp="$PYTHON_TOOL/.monay-stamp" new="$TOOLS/new.$$" current
   current=$({ cat "$wanted"; python3 --version; } | sha256)
   [ "$(cat "$stamp" 2>/dev/null)" != "$current" ] || return 0
-  say "installing Slither from PyPI ($wanted)"
+  say "installing $name from PyPI ($wanted)"
   mkdir -p "$new"
   if ! python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --no-cache-dir \
     --only-binary=:all: --target "$new" -r "$wanted" >&2; then
     rm -rf "$new"
-    die "Slither could not be installed: it needs PyPI, and Python 3.10 or newer with pip; the other stages of scripts/test run without it"
+    die "$name could not be installed: it needs PyPI, and $3 with pip; the other stages of scripts/test run without it"
   fi
   printf '%s\n' "$current" >"$new/.monay-stamp"
-  rm -rf "$SLITHER"
-  mv "$new" "$SLITHER"
+  rm -rf "$PYTHON_TOOL"
+  mv "$new" "$PYTHON_TOOL"
 }
 
 setup() {
