@@ -1,7 +1,9 @@
-//! Refund keys: sealed while they live, gone when the wallet is.
+//! Keys: those of wallets are sealed while they live and gone when the wallet is; those of the API are the operator's.
 
 use crate::net::{AMOUNT, Net};
+use domain::scope::Scope;
 use monay::services::Service;
+use monay::setup::{self, KeyCommand};
 use monay::stack::TENANT;
 use serde_json::{Value, json};
 use sqlx::Row;
@@ -59,5 +61,37 @@ async fn a_wallets_key_is_stored_only_sealed_and_erased_when_its_destruction_is_
         net.count("SELECT count(*) FROM wallet_lifecycle_events WHERE event_data->>'key_erased' = 'true'").await,
         1
     );
+    net.stack.stop().await;
+}
+
+#[tokio::test]
+async fn keys_are_made_listed_and_revoked_by_the_operator() {
+    let net = Net::start().await;
+    let run = async |command| setup::key(&net.stack.config, &command).await;
+    let create = |tenant: &str, scopes: &[Scope]| KeyCommand::Create {
+        tenant: tenant.to_owned(),
+        label: "the shop".to_owned(),
+        scopes: scopes.to_vec(),
+    };
+    let key = run(create(TENANT, &[Scope::InvoicesRead])).await.unwrap();
+    assert!(key.starts_with("mk_test_"));
+    let list = async || run(KeyCommand::List { tenant: TENANT.to_owned() }).await.unwrap();
+    let listed = list().await;
+    assert!(!listed.contains(&key) && listed.contains("events:read, created by `monay tenant`"), "{listed}");
+    let line = listed.lines().find(|line| line.ends_with("  invoices:read, the shop")).unwrap();
+    let (id, rest) = line.split_once(' ').unwrap();
+    let dates: Vec<_> = rest.split_whitespace().take(3).collect();
+    assert_eq!(dates[1..], ["-", "-"], "never used, not revoked: {line}");
+
+    let revoke = |tenant: &str| KeyCommand::Revoke { tenant: tenant.to_owned(), id: id.parse().unwrap() };
+    let error = run(revoke(monay::stack::OTHER_TENANT)).await.unwrap_err().to_string();
+    assert!(error.contains("has no key"), "{error}");
+    run(revoke(TENANT)).await.unwrap();
+    let listed = list().await;
+    let line = listed.lines().find(|line| line.starts_with(id)).unwrap();
+    let dates: Vec<_> = line.split_whitespace().skip(1).take(3).collect();
+    assert_eq!(dates[0], dates[2], "revoked on the day it was made: {line}");
+    let error = run(create("nobody", &[])).await.unwrap_err().to_string();
+    assert_eq!(error, "there is no tenant 'nobody'");
     net.stack.stop().await;
 }
