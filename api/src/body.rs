@@ -120,9 +120,14 @@ impl<'a> Fields<'a> {
         self.take(name).map(|raw| serde_json::from_str(raw.get()).map_err(|_| wrong_type(name, "a text"))).transpose()
     }
 
-    /// A whole number that is not negative.
+    /// A whole number that is not negative. Written with a point and zeros it is the same number (JSON Schema: an integer).
     pub(crate) fn whole(&mut self, name: &'static str, what: &'static str) -> Result<Option<u64>, Problem> {
-        self.take(name).map(|raw| serde_json::from_str(raw.get()).map_err(|_| wrong_type(name, what))).transpose()
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        let digits = match raw.get().split_once('.') {
+            Some((digits, rest)) if rest.bytes().all(|digit| digit == b'0') => digits,
+            _ => raw.get(),
+        };
+        serde_json::from_str(digits).map(Some).map_err(|_| wrong_type(name, what))
     }
 
     /// True or false.

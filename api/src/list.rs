@@ -55,15 +55,15 @@ pub(crate) struct FilterParams {
     #[param(value_type = Option<String>, format = DateTime)]
     created_before: Option<String>,
     /// Exactly this customer's.
-    #[param(max_length = 512)]
+    #[param(max_length = 512, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     customer_email: Option<String>,
     /// Exactly this number.
-    #[param(max_length = 512)]
+    #[param(max_length = 512, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     invoice_number: Option<String>,
     /// Where its wallet stands.
     wallet_status: Option<document::WalletStatus>,
     /// Exactly this category.
-    #[param(max_length = 512)]
+    #[param(max_length = 512, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     category: Option<String>,
 }
 

@@ -47,6 +47,7 @@ async fn what_is_wrong_is_named_and_leaves_nothing() {
         ("currency", json!("usd"), 422, "currency_unknown"),
         ("currency", json!(840), 400, "field_type"),
         ("wallet_ttl", json!(3599), 422, "wallet_ttl_out_of_range"),
+        ("wallet_ttl", json!(3599.0), 422, "wallet_ttl_out_of_range"),
         ("wallet_ttl", json!(31_536_001), 422, "wallet_ttl_out_of_range"),
         ("wallet_ttl", json!(0), 422, "wallet_ttl_out_of_range"),
         ("wallet_ttl", json!(u64::MAX), 422, "wallet_ttl_out_of_range"),

@@ -128,7 +128,6 @@ async fn parameters_that_are_none_are_refused_by_name() {
         ("created_after=yesterday".to_owned(), "created_after", "parameter_malformed"),
         ("created_before=2026-01-01".to_owned(), "created_before", "parameter_malformed"),
         ("created_before=9999-12-31T23:59:59-01:00".to_owned(), "created_before", "parameter_malformed"),
-        ("created_after=0000-01-01T00:00:00%2B01:00".to_owned(), "created_after", "parameter_malformed"),
         ("customer_email=%00".to_owned(), "customer_email", "parameter_malformed"),
         (format!("category={}", "x".repeat(513)), "category", "parameter_malformed"),
         ("cursor=x".to_owned(), "cursor", "parameter_malformed"),

@@ -307,7 +307,10 @@ impl Reply {
             let (name, value) = line.split_once(": ").unwrap();
             (name.to_lowercase(), value.to_owned())
         };
-        Self { status, headers: lines.map(header).collect(), body: bytes[end + 4..].to_vec() }
+        let headers: BTreeMap<_, _> = lines.map(header).collect();
+        let chunked = headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked");
+        let body = &bytes[end + 4..];
+        Self { status, headers, body: if chunked { unchunked(body) } else { body.to_vec() } }
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -342,6 +345,17 @@ impl Reply {
         assert_eq!((known.status(), known.title()), (status, problem["title"].as_str().unwrap()));
         problem
     }
+}
+
+/// A body without the chunks of HTTP/1.1.
+fn unchunked(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    while let Some(end) = body.windows(2).position(|two| two == b"\r\n") {
+        let length = usize::from_str_radix(std::str::from_utf8(&body[..end]).unwrap(), 16).unwrap();
+        whole.extend(&body[end + 2..end + 2 + length]);
+        body = &body[end + 4 + length..];
+    }
+    whole
 }
 
 /// Everything the process has logged, at every level.
