@@ -5,6 +5,8 @@ COMMENT ON COLUMN idempotency_keys.scope IS 'Whose key it is, and of which route
 COMMENT ON COLUMN idempotency_keys.request_hash IS 'SHA-256 of path and body: the same key with another request is refused.';
 COMMENT ON COLUMN idempotency_keys.status IS 'The HTTP status of the answer: 2xx, a request that failed leaves no row.';
 COMMENT ON COLUMN invoices.called_off_at IS 'When the issuer called it off. Our word; on chain it is cancelled as well.';
+COMMENT ON COLUMN api_keys.scopes IS 'What it may do.';
+COMMENT ON COLUMN api_keys.last_used_on IS 'The day (UTC) of the last request with it.';
 
 COMMENT ON TABLE quarantined_logs IS 'Logs that should concern us and cannot be understood or booked. Part of the mirror: they go with their block.';
 COMMENT ON COLUMN quarantined_logs.position IS 'Among the odd ones of its block.';
