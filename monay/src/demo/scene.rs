@@ -188,6 +188,10 @@ impl<'a> Scene<'a> {
                 Err(Refused::NoAnswer(_)) if since.elapsed() < PATIENCE => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
+                // A re-org has taken the payment back for a moment: whoever asks for what is too much asks again.
+                Err(Refused::Said(words)) if words.contains("not_refundable_yet") && since.elapsed() < PATIENCE => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
                 Err(Refused::NoAnswer(error)) => return Err(failed(error)),
                 Err(Refused::Said(words)) => return Err(Error::Story(words)),
                 Ok(answer) => return Ok(answer),

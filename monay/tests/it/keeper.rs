@@ -417,6 +417,30 @@ async fn about_one_invoice_no_more_can_be_asked_for_than_the_limit() {
     }
 }
 
+/// Anyone who has the terms can send a wei to the address and have it sent back, for ever: the mirror remembers so many, and
+/// the payment stays as certain as it was.
+#[tokio::test]
+async fn dust_that_is_sent_back_again_and_again_fills_no_history() {
+    let net = Net::start().await;
+    let issued = net.issue(Wish::default()).await;
+    net.transfer(issued.purse, AMOUNT).await;
+    net.mine().await;
+    net.rounds().await;
+    assert_eq!(net.statuses(&issued).await, ("paid".into(), "destroyed".into()));
+    let refund =
+        terms::abi::IInvoiceEscrow::refundCall { terms: (&issued.terms).into(), token: Address::ZERO }.abi_encode();
+    for _ in 0..store::chain::MAX_FOREIGN + 5 {
+        net.node().set_balance(issued.purse, U256::from(1)).await.unwrap();
+        net.send(Cast::STRANGER, net.escrow(), refund.clone()).await;
+        net.mine().await;
+    }
+    net.index().await;
+    let most = i64::try_from(store::chain::MAX_FOREIGN).unwrap();
+    assert_eq!(net.count("SELECT count(*) FROM escrow_events WHERE kind = 4").await, most);
+    assert_eq!(net.view(&issued).await.settlement_tier.as_deref(), Some("final"));
+    assert_eq!(net.statuses(&issued).await, ("paid".into(), "destroyed".into()));
+}
+
 /// A token that answers 1 to everything, and fails with less than 5,000,000 gas.
 async fn gas_hog(net: &Net) -> Address {
     let at = Address::repeat_byte(0x99);
