@@ -35,14 +35,25 @@ statements! {
     DELETE_BLOCK = "DELETE FROM blocks WHERE chain_id = $1 AND number = $2";
     TERMS_AT_PURSES = "SELECT terms_hash, purse, token FROM invoice_terms WHERE chain_id = $1 AND purse = ANY($2)";
     KNOWN_TERMS = "SELECT terms_hash, token FROM invoice_terms WHERE chain_id = $1 AND terms_hash = ANY($2)";
-    INSERT_LOG = "INSERT INTO logs (chain_id, block_hash, log_index, block_number, tx_hash, address, topics, data)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    INSERT_DEPOSIT = "INSERT INTO deposits (chain_id, block_hash, log_index, block_number, block_timestamp, tx_hash,
+    // The same for all logs of a block at once. Topics travel as text: an array of arrays has no place in `unnest`.
+    INSERT_LOGS = "INSERT INTO logs (chain_id, block_hash, log_index, block_number, tx_hash, address, topics, data)
+        SELECT $1::bigint, $2::bytea, u.log_index, $3::bigint, u.tx_hash, u.address,
+            ARRAY(SELECT decode(t.hex, 'hex') FROM unnest(string_to_array(u.topics, ',')) WITH ORDINALITY AS t (hex, at) ORDER BY t.at),
+            u.data
+        FROM unnest($4::bigint[], $5::bytea[], $6::bytea[], $7::text[], $8::bytea[]) AS u (log_index, tx_hash, address, topics, data)";
+    INSERT_DEPOSITS = "INSERT INTO deposits (chain_id, block_hash, log_index, block_number, block_timestamp, tx_hash,
             terms_hash, token, foreign_token, sender, amount_units)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::text::numeric)";
-    INSERT_EVENT = "INSERT INTO escrow_events (chain_id, block_hash, log_index, block_number, block_timestamp, tx_hash,
+        SELECT $1::bigint, $2::bytea, u.log_index, $3::bigint, $4::bigint, u.tx_hash, u.terms_hash, u.token, u.is_foreign, u.sender,
+            u.amount::numeric
+        FROM unnest($5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[], $9::boolean[], $10::bytea[], $11::text[])
+            AS u (log_index, tx_hash, terms_hash, token, is_foreign, sender, amount)";
+    INSERT_EVENTS = "INSERT INTO escrow_events (chain_id, block_hash, log_index, block_number, block_timestamp, tx_hash,
             terms_hash, kind, token, recipient, amount_units, paid_units, status)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::text::numeric, $12::text::numeric, $13)";
+        SELECT $1::bigint, $2::bytea, u.log_index, $3::bigint, $4::bigint, u.tx_hash, u.terms_hash, u.kind, u.token, u.recipient,
+            u.amount::numeric, u.paid::numeric, u.status
+        FROM unnest($5::bigint[], $6::bytea[], $7::bytea[], $8::smallint[], $9::bytea[], $10::bytea[], $11::text[], $12::text[],
+                $13::smallint[])
+            AS u (log_index, tx_hash, terms_hash, kind, token, recipient, amount, paid, status)";
     COUNT_FOREIGN = "SELECT count(*) AS seen FROM deposits WHERE terms_hash = $1 AND foreign_token";
     // Refunds of what is not the invoice's token, but for those that somebody asked us for.
     COUNT_FOREIGN_REFUNDS = "SELECT count(*) AS seen FROM escrow_events e JOIN invoice_terms t USING (terms_hash)
@@ -225,7 +236,7 @@ pub async fn append(
     let known = Known::of(db, id, logs.iter(), odd).await?;
     let mut touched = BTreeSet::new();
     let (mut foreign, mut refunds) = (BTreeMap::new(), BTreeMap::new());
-    let mut unbooked = Vec::new();
+    let (mut booked, mut unbooked) = (Vec::new(), Vec::new());
     for (log, meaning) in logs {
         let Some((terms_hash, token)) = known.concerns(meaning) else { continue };
         if let Meaning::Transfer { amount, .. } = meaning {
@@ -240,19 +251,33 @@ pub async fn append(
         {
             continue;
         }
-        // A row that the database refuses must not take the block with it.
-        let mut inner = db.begin().await?;
-        match book(&mut inner, id, header, log, meaning, (terms_hash, token)).await {
-            Ok(()) => {
-                inner.commit().await?;
-                touched.insert(terms_hash);
-            }
-            Err(error) if error.is_of_the_data() => {
-                inner.rollback().await?;
-                unbooked.push((odd_log(log, meaning, &error), Some(terms_hash)));
-            }
-            Err(error) => return Err(error),
+        booked.push(Booked { log, meaning, terms_hash, invoiced: token });
+    }
+    // All at once, and where the database refuses one of them each by itself: it must not take the block with it.
+    let mut together = db.begin().await?;
+    match book_all(&mut together, id, header, &booked).await {
+        Ok(()) => {
+            together.commit().await?;
+            touched.extend(booked.iter().map(|booked| booked.terms_hash));
         }
+        Err(error) if error.is_of_the_data() => {
+            together.rollback().await?;
+            for one in &booked {
+                let mut inner = db.begin().await?;
+                match book_all(&mut inner, id, header, std::slice::from_ref(one)).await {
+                    Ok(()) => {
+                        inner.commit().await?;
+                        touched.insert(one.terms_hash);
+                    }
+                    Err(error) if error.is_of_the_data() => {
+                        inner.rollback().await?;
+                        unbooked.push((odd_log(one.log, one.meaning, &error), Some(one.terms_hash)));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Err(error) => return Err(error),
     }
     for log in odd {
         if let Some(terms_hash) = known.may_concern(log) {
@@ -291,39 +316,95 @@ pub async fn concerned<'a>(
         .collect())
 }
 
-/// Writes a log and what it means.
-async fn book(
-    db: &mut PgConnection,
-    chain: i64,
-    header: &Header,
-    log: &RawLog,
-    meaning: &Meaning,
-    (terms_hash, invoiced): (B256, Address),
-) -> Result<(), Error> {
-    insert_log(db, chain, header, log).await?;
-    match meaning {
-        Meaning::Transfer { from, amount, .. } => {
-            bind_log(sqlx::query(INSERT_DEPOSIT), chain, header, log)?
-                .bind(terms_hash.as_slice())
-                .bind(log.address.as_slice())
-                .bind(log.address != invoiced)
-                .bind(from.as_slice())
-                .bind(amount.to_string())
-                .execute(db)
-                .await?;
+/// A log that is to be booked, and for which invoice.
+struct Booked<'a> {
+    log: &'a RawLog,
+    meaning: &'a Meaning,
+    terms_hash: B256,
+    /// The invoice's token.
+    invoiced: Address,
+}
+
+/// Writes logs of one block and what they mean: three statements, whatever their number.
+async fn book_all(db: &mut PgConnection, chain: i64, header: &Header, all: &[Booked<'_>]) -> Result<(), Error> {
+    if all.is_empty() {
+        return Ok(());
+    }
+    let (number, timestamp) = (big(header.number)?, big(header.timestamp)?);
+    let index = |booked: &&Booked<'_>| big(booked.log.index);
+    let tx = |booked: &&Booked<'_>| booked.log.tx_hash.to_vec();
+    let terms = |booked: &&Booked<'_>| booked.terms_hash.to_vec();
+    let every: Vec<&Booked<'_>> = all.iter().collect();
+    let topics = every.iter().map(|booked| {
+        let hex: Vec<String> = booked.log.topics.iter().map(alloy_primitives::hex::encode).collect();
+        hex.join(",")
+    });
+    sqlx::query(INSERT_LOGS)
+        .bind(chain)
+        .bind(header.hash.as_slice())
+        .bind(number)
+        .bind(every.iter().map(index).collect::<Result<Vec<_>, _>>()?)
+        .bind(every.iter().map(tx).collect::<Vec<_>>())
+        .bind(every.iter().map(|booked| booked.log.address.to_vec()).collect::<Vec<_>>())
+        .bind(topics.collect::<Vec<_>>())
+        .bind(every.iter().map(|booked| booked.log.data.clone()).collect::<Vec<_>>())
+        .execute(&mut *db)
+        .await?;
+    let (mut deposits, mut senders, mut amounts) = (Vec::new(), Vec::new(), Vec::new());
+    let mut events = Vec::new();
+    let (mut kinds, mut tokens, mut recipients) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut moved, mut totals, mut states) = (Vec::new(), Vec::new(), Vec::new());
+    for booked in every {
+        match booked.meaning {
+            Meaning::Transfer { from, amount, .. } => {
+                deposits.push(booked);
+                senders.push(from.to_vec());
+                amounts.push(amount.to_string());
+            }
+            Meaning::Recorded { kind, token, to, amount, paid, status, .. } => {
+                events.push(booked);
+                kinds.push(i16::from(*kind));
+                tokens.push(token.to_vec());
+                recipients.push(to.to_vec());
+                moved.push(amount.to_string());
+                totals.push(paid.to_string());
+                states.push(i16::from(*status));
+            }
         }
-        Meaning::Recorded { kind, token, to, amount, paid, status, .. } => {
-            bind_log(sqlx::query(INSERT_EVENT), chain, header, log)?
-                .bind(terms_hash.as_slice())
-                .bind(i16::from(*kind))
-                .bind(token.as_slice())
-                .bind(to.as_slice())
-                .bind(amount.to_string())
-                .bind(paid.to_string())
-                .bind(i16::from(*status))
-                .execute(db)
-                .await?;
-        }
+    }
+    if !deposits.is_empty() {
+        sqlx::query(INSERT_DEPOSITS)
+            .bind(chain)
+            .bind(header.hash.as_slice())
+            .bind(number)
+            .bind(timestamp)
+            .bind(deposits.iter().map(index).collect::<Result<Vec<_>, _>>()?)
+            .bind(deposits.iter().map(tx).collect::<Vec<_>>())
+            .bind(deposits.iter().map(terms).collect::<Vec<_>>())
+            .bind(deposits.iter().map(|booked| booked.log.address.to_vec()).collect::<Vec<_>>())
+            .bind(deposits.iter().map(|booked| booked.log.address != booked.invoiced).collect::<Vec<_>>())
+            .bind(senders)
+            .bind(amounts)
+            .execute(&mut *db)
+            .await?;
+    }
+    if !events.is_empty() {
+        sqlx::query(INSERT_EVENTS)
+            .bind(chain)
+            .bind(header.hash.as_slice())
+            .bind(number)
+            .bind(timestamp)
+            .bind(events.iter().map(index).collect::<Result<Vec<_>, _>>()?)
+            .bind(events.iter().map(tx).collect::<Vec<_>>())
+            .bind(events.iter().map(terms).collect::<Vec<_>>())
+            .bind(kinds)
+            .bind(tokens)
+            .bind(recipients)
+            .bind(moved)
+            .bind(totals)
+            .bind(states)
+            .execute(db)
+            .await?;
     }
     Ok(())
 }
@@ -516,17 +597,6 @@ fn bind_header<'q>(query: Query<'q>, chain: i64, header: &Header) -> Result<Quer
         .bind(big(header.timestamp)?))
 }
 
-/// The six columns every row read from a log begins with.
-fn bind_log<'q>(query: Query<'q>, chain: i64, header: &Header, log: &RawLog) -> Result<Query<'q>, Error> {
-    Ok(query
-        .bind(chain)
-        .bind(header.hash.to_vec())
-        .bind(big(log.index)?)
-        .bind(big(header.number)?)
-        .bind(big(header.timestamp)?)
-        .bind(log.tx_hash.to_vec()))
-}
-
 /// Whether one more transfer of a foreign token is remembered for this invoice. Claiming one costs a contract of one's own
 /// next to nothing, so there is a limit; what is beyond it can still be sent back on chain, by anyone, with the terms.
 async fn room(db: &mut PgConnection, counted: &mut BTreeMap<B256, u64>, terms_hash: B256) -> Result<bool, Error> {
@@ -557,22 +627,6 @@ async fn room_for_refund(
     };
     counted.insert(terms_hash, seen + 1);
     Ok(seen < MAX_FOREIGN)
-}
-
-async fn insert_log(db: &mut PgConnection, chain: i64, header: &Header, log: &RawLog) -> Result<(), Error> {
-    let topics: Vec<Vec<u8>> = log.topics.iter().map(|topic| topic.to_vec()).collect();
-    sqlx::query(INSERT_LOG)
-        .bind(chain)
-        .bind(header.hash.as_slice())
-        .bind(big(log.index)?)
-        .bind(big(header.number)?)
-        .bind(log.tx_hash.as_slice())
-        .bind(log.address.as_slice())
-        .bind(topics)
-        .bind(&log.data)
-        .execute(db)
-        .await?;
-    Ok(())
 }
 
 fn header(row: &PgRow) -> Result<Header, Error> {
