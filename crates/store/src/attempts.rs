@@ -37,9 +37,10 @@ statements! {
             (SELECT COALESCE(MAX(seq) + 1, 0) FROM attempts WHERE chain_id = $1 AND signer = $2::address20 AND nonce = $3),
             $4, $5, $6, $7::text::numeric, 'signed', $8, $9 OR COALESCE((SELECT noop FROM attempts WHERE id = $10), FALSE))
         RETURNING id";
-    LINK = "INSERT INTO attempt_intents (attempt_id, intent_id) VALUES ($1, $2)";
+    LINK = "INSERT INTO attempt_intents (attempt_id, intent_id) SELECT $1, unnest($2::bytea[])";
     LINK_AS = "INSERT INTO attempt_intents (attempt_id, intent_id) SELECT $1, intent_id FROM attempt_intents WHERE attempt_id = $2";
-    SIGN_INTENT = "UPDATE intents SET state = 'signed', updated_at = now() WHERE id = $1";
+    // The caller holds them all.
+    SIGN_INTENTS = "UPDATE intents SET state = 'signed', updated_at = now() WHERE id = ANY($1)";
     MARK_ATTEMPT = "UPDATE attempts SET state = $2, answer = $3, last_error = $4, offered_at = clock_timestamp(),
             rejections = CASE WHEN $3 = 'rejected' THEN rejections + 1 ELSE 0 END,
             broadcast_at = CASE WHEN $2 = 'broadcast' THEN COALESCE(broadcast_at, clock_timestamp()) ELSE broadcast_at END
@@ -328,10 +329,9 @@ pub async fn sign(db: &mut PgConnection, attempt: &NewAttempt<'_>) -> Result<i64
     let id: i64 = row.try_get("id")?;
     match attempt.purpose {
         Purpose::Intents(intents) => {
-            for intent in intents {
-                sqlx::query(LINK).bind(id).bind(intent.as_slice()).execute(&mut *db).await?;
-                sqlx::query(SIGN_INTENT).bind(intent.as_slice()).execute(&mut *db).await?;
-            }
+            let intents: Vec<&[u8]> = intents.iter().map(B256::as_slice).collect();
+            sqlx::query(LINK).bind(id).bind(&intents).execute(&mut *db).await?;
+            sqlx::query(SIGN_INTENTS).bind(&intents).execute(&mut *db).await?;
         }
         Purpose::Again(other) => {
             sqlx::query(LINK_AS).bind(id).bind(other).execute(&mut *db).await?;
