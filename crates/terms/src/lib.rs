@@ -8,14 +8,19 @@
 extern crate alloc;
 
 pub mod abi;
+mod account;
 mod address;
 mod portable;
 mod rules;
+pub mod solana;
 
+pub use account::{Account, NotAnAccount, TxId};
 pub use address::{Deployment, ESCROW_CODE_HASH, PURSE_INIT_CODE_HASH};
 pub use alloy_primitives::{Address, B256};
 pub use portable::{NotTerms, PortableTerms};
 pub use rules::{BrokenRule, Here, MAX_LIFETIME_SECONDS};
+pub use solana::SolanaTerms;
+pub use solana_pubkey::Pubkey;
 
 use alloy_sol_types::SolStruct;
 

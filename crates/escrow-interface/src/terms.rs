@@ -1,0 +1,165 @@
+//! The terms of an invoice on Solana: PROTOCOL §1.
+
+use crate::{CHAIN, Error, Key, NONE};
+
+/// The only version there is.
+pub const VERSION: u8 = 1;
+
+/// Bit 0 of [`Terms::flags`]: partial payments are passed on as they come, else the whole amount or nothing.
+pub const FLAG_PARTIALS: u8 = 1;
+
+/// Bit 1 of [`Terms::flags`]: the mint belongs to Token-2022.
+pub const FLAG_TOKEN_2022: u8 = 2;
+
+/// The longest time from now to `closes_at`: 400 days, in seconds.
+pub const MAX_LIFETIME_SECONDS: i64 = 400 * 24 * 60 * 60;
+
+/// "The wait" of PROTOCOL §4, and how long a record outlives `closes_at`: 30 days, in seconds.
+pub const WAIT_SECONDS: i64 = 30 * 24 * 60 * 60;
+
+/// Bytes of encoded terms.
+pub const TERMS_BYTES: usize = 218;
+
+/// What is hashed before the terms themselves.
+pub const HASH_PREFIX: &[u8; 14] = b"monay:terms:v1";
+
+/// What an invoice promises on Solana. From these eleven fields follow its hash, its addresses and the only two places the
+/// money can go. Field order is the order of PROTOCOL §1, and of the bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Terms {
+    /// Protocol version, 1.
+    pub version: u8,
+    /// The cluster: [`crate::CHAIN`].
+    pub chain: u64,
+    /// 32 random bytes, unique; never personal data.
+    pub invoice_id: [u8; 32],
+    /// Who is paid: the owner of the token account that the money goes to.
+    pub payee: Key,
+    /// The mint.
+    pub token: Key,
+    /// The spending limit, base units.
+    pub amount: u64,
+    /// Unix seconds. Before it the invoice can be settled, from it on only refunded.
+    pub closes_at: i64,
+    /// Where money goes that goes back: the owner of the token account.
+    pub refund_to: Key,
+    /// May direct money that goes back elsewhere; zero: nobody may.
+    pub refund_key: Key,
+    /// Who may settle; zero: anyone.
+    pub settler: Key,
+    /// [`FLAG_PARTIALS`], [`FLAG_TOKEN_2022`]. All other bits are refused.
+    pub flags: u8,
+}
+
+impl Terms {
+    /// The 218 bytes.
+    pub fn encode(&self) -> [u8; TERMS_BYTES] {
+        let mut bytes = [0; TERMS_BYTES];
+        let mut at = 0;
+        let mut put = |part: &[u8]| {
+            for byte in part {
+                if let Some(place) = bytes.get_mut(at) {
+                    *place = *byte;
+                }
+                at += 1;
+            }
+        };
+        put(&[self.version]);
+        put(&self.chain.to_le_bytes());
+        put(&self.invoice_id);
+        put(&self.payee);
+        put(&self.token);
+        put(&self.amount.to_le_bytes());
+        put(&self.closes_at.to_le_bytes());
+        put(&self.refund_to);
+        put(&self.refund_key);
+        put(&self.settler);
+        put(&[self.flags]);
+        bytes
+    }
+
+    /// Reads them back. Any 218 bytes are terms; whether they are valid is another question: [`Terms::check`].
+    pub fn decode(bytes: &[u8; TERMS_BYTES]) -> Self {
+        Self {
+            version: bytes[0],
+            chain: u64::from_le_bytes(array(bytes, 1)),
+            invoice_id: array(bytes, 9),
+            payee: array(bytes, 41),
+            token: array(bytes, 73),
+            amount: u64::from_le_bytes(array(bytes, 105)),
+            closes_at: i64::from_le_bytes(array(bytes, 113)),
+            refund_to: array(bytes, 121),
+            refund_key: array(bytes, 153),
+            settler: array(bytes, 185),
+            flags: bytes[217],
+        }
+    }
+
+    /// Whether partial payments are passed on as they come.
+    pub const fn partials(&self) -> bool {
+        self.flags & FLAG_PARTIALS != 0
+    }
+
+    /// Whether the mint belongs to Token-2022.
+    pub const fn token_2022(&self) -> bool {
+        self.flags & FLAG_TOKEN_2022 != 0
+    }
+
+    /// Whether the terms name a refund key.
+    pub fn has_refund_key(&self) -> bool {
+        self.refund_key != NONE
+    }
+
+    /// The rows of PROTOCOL §1, in the order in which the EVM escrow raises them; all but what only the mint's account can
+    /// tell. `purse` is the invoice's address, `program` the escrow's; `now` is the chain's time, unix seconds.
+    pub fn check(&self, now: i64, purse: &Key, program: &Key) -> Result<(), Error> {
+        if self.version != VERSION {
+            return Err(Error::WrongVersion);
+        }
+        if self.chain != CHAIN {
+            return Err(Error::WrongChain);
+        }
+        if self.flags & !(FLAG_PARTIALS | FLAG_TOKEN_2022) != 0 {
+            return Err(Error::InvalidFlags);
+        }
+        if self.amount == 0 {
+            return Err(Error::InvalidAmount);
+        }
+        if self.closes_at <= 0 || self.closes_at > now.saturating_add(MAX_LIFETIME_SECONDS) {
+            return Err(Error::InvalidClosesAt);
+        }
+        if self.token == NONE {
+            return Err(Error::InvalidToken);
+        }
+        if self.payee == NONE
+            || self.payee == *purse
+            || self.payee == *program
+            || self.payee == self.token
+            || self.payee == self.settler
+        {
+            return Err(Error::InvalidPayee);
+        }
+        self.check_refund_to(purse, program)?;
+        if self.refund_to == self.token { Err(Error::InvalidRefundTo) } else { Ok(()) }
+    }
+
+    /// The only row that refunds check: that there is somewhere to go.
+    pub fn check_refund_to(&self, purse: &Key, program: &Key) -> Result<(), Error> {
+        if self.refund_to == NONE || self.refund_to == *purse || self.refund_to == *program {
+            return Err(Error::InvalidRefundTo);
+        }
+        Ok(())
+    }
+}
+
+/// `N` bytes from `at` on; both are constants of this file, and the compiler sees that they fit.
+#[inline(always)]
+const fn array<const N: usize>(bytes: &[u8; TERMS_BYTES], at: usize) -> [u8; N] {
+    let mut part = [0; N];
+    let mut index = 0;
+    while index < N {
+        part[index] = bytes[at + index];
+        index += 1;
+    }
+    part
+}
