@@ -1,4 +1,5 @@
-//! Invoice terms, their hash, and the deposit address that follows from it: PROTOCOL §1 and §2 for EVM chains.
+//! Invoice terms, their hash, and the deposit address that follows from it: PROTOCOL §1 and §2 for EVM chains, and for
+//! Solana ([`solana`]).
 //!
 //! This crate is the single definition. Solidity has a twin that is checked against the vectors in `vectors/`,
 //! which the tests of this crate write. There is no I/O here, no clock and no allocation on the way to an address.
@@ -10,6 +11,7 @@ extern crate alloc;
 pub mod abi;
 mod account;
 mod address;
+mod any;
 mod portable;
 mod rules;
 pub mod solana;
@@ -17,6 +19,7 @@ pub mod solana;
 pub use account::{Account, NotAnAccount, TxId};
 pub use address::{Deployment, ESCROW_CODE_HASH, PURSE_INIT_CODE_HASH};
 pub use alloy_primitives::{Address, B256};
+pub use any::Terms;
 pub use portable::{NotTerms, PortableTerms};
 pub use rules::{BrokenRule, Here, MAX_LIFETIME_SECONDS};
 pub use solana::SolanaTerms;
@@ -116,15 +119,18 @@ impl From<&abi::InvoiceTerms> for InvoiceTerms {
 /// Base units as decimal strings: a JSON number loses digits above 2^53 in most readers.
 #[cfg(feature = "serde")]
 mod decimal_string {
+    use alloc::format;
     use alloc::string::{String, ToString};
+    use core::any::type_name;
+    use core::str::FromStr;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    #[allow(clippy::trivially_copy_pass_by_ref)]
-    pub(crate) fn serialize<S: Serializer>(amount: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(amount: &impl ToString, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&amount.to_string())
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(|_| D::Error::custom("not a u128 in decimal digits"))
+    pub(crate) fn deserialize<'de, T: FromStr, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|_| D::Error::custom(format!("not a {} in decimal digits", type_name::<T>())))
     }
 }

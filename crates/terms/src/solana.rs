@@ -11,33 +11,41 @@ pub use escrow_interface::terms::{FLAG_PARTIALS, FLAG_TOKEN_2022};
 
 /// What an invoice promises on Solana. The same eleven fields as [`crate::InvoiceTerms`], in the same order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct SolanaTerms {
     /// Protocol version, 1.
     pub version: u8,
-    /// The cluster: [`escrow_interface::CHAIN`].
+    /// The cluster: [`escrow_interface::CHAIN`]. JSON: a decimal string, as the amount.
+    #[cfg_attr(feature = "serde", serde(with = "crate::decimal_string"))]
     pub chain: u64,
     /// 32 random bytes, the same as on the invoice's other chains.
     pub invoice_id: B256,
     /// Who is paid: the owner of the token account.
+    #[cfg_attr(feature = "serde", serde(with = "base58"))]
     pub payee: Pubkey,
     /// The mint.
+    #[cfg_attr(feature = "serde", serde(with = "base58"))]
     pub token: Pubkey,
-    /// The spending limit, base units.
+    /// The spending limit, base units. JSON: a decimal string.
+    #[cfg_attr(feature = "serde", serde(with = "crate::decimal_string"))]
     pub amount: u64,
     /// Unix seconds. Before it the invoice can be settled, from it on only refunded.
     pub closes_at: u64,
     /// Where money goes that goes back.
+    #[cfg_attr(feature = "serde", serde(with = "base58"))]
     pub refund_to: Pubkey,
     /// May direct money that goes back elsewhere; zero: nobody may.
+    #[cfg_attr(feature = "serde", serde(with = "base58"))]
     pub refund_key: Pubkey,
     /// Who may settle; zero: anyone.
+    #[cfg_attr(feature = "serde", serde(with = "base58"))]
     pub settler: Pubkey,
     /// [`FLAG_PARTIALS`], [`FLAG_TOKEN_2022`].
     pub flags: u8,
 }
 
 impl SolanaTerms {
-    /// As the program reads them. `closes_at` beyond what it can say saturates, and the program refuses it.
+    /// As the program reads them. It has signed seconds: a `closes_at` beyond them is negative there, and refused.
     pub fn wire(&self) -> wire::Terms {
         wire::Terms {
             version: self.version,
@@ -46,7 +54,7 @@ impl SolanaTerms {
             payee: self.payee.to_bytes(),
             token: self.token.to_bytes(),
             amount: self.amount,
-            closes_at: i64::try_from(self.closes_at).unwrap_or(i64::MAX),
+            closes_at: self.closes_at.cast_signed(),
             refund_to: self.refund_to.to_bytes(),
             refund_key: self.refund_key.to_bytes(),
             settler: self.settler.to_bytes(),
@@ -57,6 +65,11 @@ impl SolanaTerms {
     /// `termsHash`: SHA-256 of `monay:terms:v1` and the 218 bytes.
     pub fn hash(&self) -> B256 {
         B256::new(sha256(&[wire::terms::HASH_PREFIX, &self.wire().encode()]))
+    }
+
+    /// Whether partial payments are passed on as they come.
+    pub const fn partials(&self) -> bool {
+        self.flags & FLAG_PARTIALS != 0
     }
 
     /// Whether the mint belongs to Token-2022.
@@ -104,4 +117,20 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
         hash.update(part);
     }
     hash.finalize().into()
+}
+
+/// Keys as people write them.
+#[cfg(feature = "serde")]
+mod base58 {
+    use alloc::string::String;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use solana_pubkey::Pubkey;
+
+    pub(super) fn serialize<S: Serializer>(key: &Pubkey, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(key)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pubkey, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(|_| D::Error::custom("not an address of Solana, in base58"))
+    }
 }

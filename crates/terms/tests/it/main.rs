@@ -7,6 +7,7 @@ mod deployment;
 mod json;
 mod portable;
 mod rules;
+mod solana;
 mod vectors;
 
 use alloy_primitives::{address, b256};
