@@ -11,13 +11,17 @@
 //! | [`record`] | what is stored per terms hash |
 //! | [`event`] | what is told when something happened |
 //! | [`error`] | every refusal, with its number |
+//! | [`gate`] | the same of the settlement gate |
+//! | [`local`] | where both are on a local network |
 
 #![no_std]
 
 pub mod address;
 pub mod error;
 pub mod event;
+pub mod gate;
 pub mod instruction;
+pub mod local;
 pub mod record;
 pub mod terms;
 
@@ -31,6 +35,16 @@ pub type Key = [u8; 32];
 
 /// No address; the native coin, where a token is meant.
 pub const NONE: Key = [0; 32];
+
+/// Whether two addresses are the same: four words are compared, where `==` would call a function that compares bytes.
+#[inline(always)]
+pub fn same(one: &Key, other: &Key) -> bool {
+    let words = |key: &Key| {
+        let (words, _) = key.as_chunks::<8>();
+        [words[0], words[1], words[2], words[3]].map(u64::from_le_bytes)
+    };
+    words(one) == words(other)
+}
 
 /// The cluster this build is for: the first eight bytes, little-endian, of its genesis hash (PROTOCOL §1); of a local network,
 /// which has another one each time, the letters `monaylcl`.

@@ -1,6 +1,6 @@
 //! The terms of an invoice on Solana: PROTOCOL §1.
 
-use crate::{CHAIN, Error, Key, NONE};
+use crate::{CHAIN, Error, Key, NONE, same};
 
 /// The only version there is.
 pub const VERSION: u8 = 1;
@@ -107,7 +107,7 @@ impl Terms {
 
     /// Whether the terms name a refund key.
     pub fn has_refund_key(&self) -> bool {
-        self.refund_key != NONE
+        !same(&self.refund_key, &NONE)
     }
 
     /// The rows of PROTOCOL §1, in the order in which the EVM escrow raises them; all but what only the mint's account can
@@ -128,24 +128,19 @@ impl Terms {
         if self.closes_at <= 0 || self.closes_at > now.saturating_add(MAX_LIFETIME_SECONDS) {
             return Err(Error::InvalidClosesAt);
         }
-        if self.token == NONE {
+        if same(&self.token, &NONE) {
             return Err(Error::InvalidToken);
         }
-        if self.payee == NONE
-            || self.payee == *purse
-            || self.payee == *program
-            || self.payee == self.token
-            || self.payee == self.settler
-        {
+        if [&NONE, purse, program, &self.token, &self.settler].iter().any(|key| same(&self.payee, key)) {
             return Err(Error::InvalidPayee);
         }
         self.check_refund_to(purse, program)?;
-        if self.refund_to == self.token { Err(Error::InvalidRefundTo) } else { Ok(()) }
+        if same(&self.refund_to, &self.token) { Err(Error::InvalidRefundTo) } else { Ok(()) }
     }
 
     /// The only row that refunds check: that there is somewhere to go.
     pub fn check_refund_to(&self, purse: &Key, program: &Key) -> Result<(), Error> {
-        if self.refund_to == NONE || self.refund_to == *purse || self.refund_to == *program {
+        if [&NONE, purse, program].iter().any(|key| same(&self.refund_to, key)) {
             return Err(Error::InvalidRefundTo);
         }
         Ok(())

@@ -1,0 +1,84 @@
+//! Tells what happened: a call of the program to itself, signed by an address that only the program can sign for.
+
+use crate::{
+    ask::Ask,
+    record::State,
+    stop::{Outcome, ensure},
+};
+use escrow_interface::{
+    Error, Key, NONE, Recorded,
+    address::{BUMP, EVENT_AUTHORITY_SEED, event_authority},
+    event::{EVENT_BYTES, Kind, TAG},
+    same,
+};
+use pinocchio::{
+    AccountView, Address,
+    cpi::{Seed, Signer, invoke_signed},
+    instruction::{InstructionAccount, InstructionView},
+};
+use runtime::sys;
+
+/// Who tells: the address that signs events, and this program.
+pub struct Voice<'a> {
+    /// Signs.
+    pub authority: &'a AccountView,
+    /// Is called.
+    pub program: &'a AccountView,
+}
+
+/// What moved, and to whom.
+pub struct Moved<'a> {
+    /// How.
+    pub kind: Kind,
+    /// The mint.
+    pub token: &'a Key,
+    /// Whose it is now.
+    pub to: &'a Key,
+    /// How much.
+    pub amount: u64,
+}
+
+impl Moved<'_> {
+    /// Nothing did.
+    #[inline(always)]
+    pub fn nothing(kind: Kind) -> Self {
+        Self { kind, token: &NONE, to: &NONE, amount: 0 }
+    }
+}
+
+/// Tells it. That the authority is the right one the runtime checks: it lets us sign for no other address.
+#[inline(never)]
+pub fn tell(ask: &Ask<'_>, voice: &Voice<'_>, state: &State, moved: &Moved<'_>) -> Outcome {
+    ensure(voice.program.address() == ask.program, Error::WrongProgram)?;
+    is_authority(ask.program, voice.authority)?;
+    let event = Recorded {
+        terms_hash: ask.hash,
+        token: *moved.token,
+        to: *moved.to,
+        amount: moved.amount,
+        paid: state.paid,
+        since: state.since,
+        kind: moved.kind as u8,
+        status: state.status,
+    };
+    let data = event.encode();
+    let accounts = [InstructionAccount::readonly_signer(voice.authority.address())];
+    let tell = InstructionView { program_id: ask.program, accounts: &accounts, data: &data };
+    let seeds = [Seed::from(EVENT_AUTHORITY_SEED), Seed::from(&[BUMP])];
+    Ok(invoke_signed(&tell, &[voice.authority], &[Signer::from(&seeds)])?)
+}
+
+/// The call that arrives: it does nothing, and is refused unless it came from ourselves.
+#[inline(always)]
+pub fn heard(program: &Address, accounts: &[AccountView], data: &[u8]) -> Outcome {
+    ensure(data.len() == EVENT_BYTES && data.starts_with(&TAG), Error::InvalidInstruction)?;
+    let [authority, ..] = accounts else { return Err(Error::MissingAccount.into()) };
+    ensure(authority.is_signer(), Error::WrongEventAuthority)?;
+    is_authority(program, authority)
+}
+
+#[inline(never)]
+fn is_authority(program: &Address, account: &AccountView) -> Outcome {
+    let address = sys::sha256(event_authority(program.as_array()));
+    ensure(same(account.address().as_array(), &address), Error::WrongEventAuthority)
+}

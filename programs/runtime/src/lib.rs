@@ -1,0 +1,6 @@
+//! What our programs ask of the runtime ([`sys`]) and of the system program ([`system`]).
+
+#![no_std]
+
+pub mod sys;
+pub mod system;
