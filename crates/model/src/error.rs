@@ -139,7 +139,8 @@ impl From<BrokenRule> for Error {
     fn from(rule: BrokenRule) -> Self {
         match rule {
             BrokenRule::WrongVersion(_) => Self::WrongVersion,
-            BrokenRule::WrongChain { .. } => Self::WrongChain,
+            // Only terms of Solana can have no addresses, and those are another chain's here.
+            BrokenRule::WrongChain { .. } | BrokenRule::InvalidInvoiceId(_) => Self::WrongChain,
             BrokenRule::InvalidFlags(_) => Self::InvalidFlags,
             BrokenRule::InvalidAmount => Self::InvalidAmount,
             BrokenRule::InvalidClosesAt { .. } => Self::InvalidClosesAt,

@@ -1,6 +1,6 @@
 //! The rules of PROTOCOL §1: what makes terms valid on a chain at a moment.
 
-use crate::{Address, Deployment, FLAG_PARTIALS, InvoiceTerms, VERSION};
+use crate::{Account, Address, B256, Deployment, FLAG_PARTIALS, InvoiceTerms, VERSION};
 
 /// The longest time from issue to `closes_at`: 400 days, in seconds.
 pub const MAX_LIFETIME_SECONDS: u64 = 400 * 24 * 60 * 60;
@@ -16,7 +16,8 @@ pub struct Here {
     pub deployment: Deployment,
 }
 
-/// The row of PROTOCOL §1 that terms break. The contract's errors have the same names and are raised in the same order.
+/// The row of PROTOCOL §1 that terms break. The errors of contract and program have the same names and are raised in the same
+/// order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BrokenRule {
     /// Not version 1.
@@ -32,10 +33,10 @@ pub enum BrokenRule {
     },
     /// Zero, or an address that must not be paid.
     #[error("payee {0} is zero, the deposit address, the escrow, the token or the settler")]
-    InvalidPayee(Address),
+    InvalidPayee(Account),
     /// Zero. (That it has code only the chain can tell.)
     #[error("token {0} is not a token contract")]
-    InvalidToken(Address),
+    InvalidToken(Account),
     /// Zero.
     #[error("amount is zero")]
     InvalidAmount,
@@ -49,10 +50,13 @@ pub enum BrokenRule {
     },
     /// Zero, or an address money must not be sent back to.
     #[error("refund_to {0} is zero, the deposit address, the escrow or the token")]
-    InvalidRefundTo(Address),
+    InvalidRefundTo(Account),
     /// A bit that has no meaning here.
     #[error("flags {0:#04x} have bits without a meaning on this chain")]
     InvalidFlags(u8),
+    /// Solana: an address that would follow lies on the curve, so that it is none (PROTOCOL §2).
+    #[error("invoice_id {0} gives no addresses on Solana with these terms: another has to be drawn")]
+    InvalidInvoiceId(B256),
 }
 
 impl InvoiceTerms {
@@ -76,14 +80,14 @@ impl InvoiceTerms {
             return Err(BrokenRule::InvalidClosesAt { closes_at: self.closes_at, latest });
         }
         if self.token.is_zero() {
-            return Err(BrokenRule::InvalidToken(self.token));
+            return Err(BrokenRule::InvalidToken(self.token.into()));
         }
         let purse = self.deposit_address(&here.deployment);
         if [Address::ZERO, purse, factory, self.token, self.settler].contains(&self.payee) {
-            return Err(BrokenRule::InvalidPayee(self.payee));
+            return Err(BrokenRule::InvalidPayee(self.payee.into()));
         }
         if [Address::ZERO, purse, factory, self.token].contains(&self.refund_to) {
-            return Err(BrokenRule::InvalidRefundTo(self.refund_to));
+            return Err(BrokenRule::InvalidRefundTo(self.refund_to.into()));
         }
         Ok(())
     }
