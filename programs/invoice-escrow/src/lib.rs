@@ -16,6 +16,7 @@
 //! Built with Debian's compiler it has no stack arguments: a function that is not inlined takes at most five words.
 
 #![no_std]
+#![warn(clippy::indexing_slicing)]
 
 pub mod ask;
 pub mod event;

@@ -5,6 +5,7 @@
 //! instruction on, with its own signature as the settler. It holds nothing and owns no invoice: the escrow decides what happens.
 
 #![no_std]
+#![warn(clippy::indexing_slicing)]
 
 pub mod config;
 
