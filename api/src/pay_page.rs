@@ -194,6 +194,9 @@ fn exceptions(found: &Found) -> impl Iterator<Item = String> {
             "A token other than {token} was sent to this address. It does not pay the invoice; ask {} how to get it back.",
             view.issuer_name
         )),
+        Exception::OtherRail => Some(
+            "Money came on a network that this invoice is not paid on. It does not pay the invoice; it goes back.".to_owned(),
+        ),
         Exception::PaymentReversed => {
             Some("The network has taken back something it had shown. What stands here is what it shows now.".to_owned())
         }

@@ -65,6 +65,8 @@ words! {
         PaymentReversed = "payment_reversed",
         /// A token other than the invoice's was sent.
         ForeignToken = "foreign_token",
+        /// Money came on a chain that the invoice is not paid on; it goes back.
+        OtherRail = "other_rail",
     }
 }
 

@@ -1,7 +1,8 @@
 //! What Monay knows about money, invoices and wallets, without a clock, a network or a database.
 //!
 //! Facts go in, decisions come out: [`project::project`] looks at everything that is known of one invoice on one
-//! chain and says what its statuses are and which intents are due. Services do the I/O around it.
+//! chain and says what its statuses are and which intents are due; [`rails::look`] does so for all its chains together and
+//! says on which of them it is paid. Services do the I/O around it.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -12,6 +13,7 @@ pub mod intent;
 pub mod invoice;
 pub mod money;
 pub mod project;
+pub mod rails;
 pub mod request;
 pub mod scope;
 pub mod tier;

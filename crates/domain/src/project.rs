@@ -92,11 +92,24 @@ pub struct Deposits {
     pub last_block: u64,
 }
 
+/// Whether an invoice on several rails is paid on this one. Decided by [`crate::rails`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// It is paid here, if anywhere; always so where there is one rail only.
+    Here,
+    /// It is paid on another rail: what lies here goes back.
+    Elsewhere,
+    /// Not decided: nothing is settled here yet.
+    Open,
+}
+
 /// Everything known of one invoice on one chain.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// Chain id.
     pub chain: u64,
+    /// Whether the invoice is paid here.
+    pub pick: Pick,
     /// The terms' hash.
     pub terms_hash: B256,
     /// The invoice's token.
@@ -160,6 +173,8 @@ pub struct Wake {
 /// What follows from the facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
+    /// Whether the invoice is paid here, as in the facts.
+    pub pick: Pick,
     /// What has become of the invoice.
     pub invoice: InvoiceEvent,
     /// How settled the chain is about it; `None` while there is nothing on chain.
@@ -176,6 +191,8 @@ pub struct Outcome {
     pub paid: u128,
     /// Base units at the deposit address.
     pub balance: U256,
+    /// Whether nothing lies at the deposit address, and no re-org will say otherwise of what is known.
+    pub empty_for_good: bool,
     /// What is to be done, at most one of each kind.
     pub wanted: Vec<Wanted>,
     /// Intents whose state the chain has changed.
@@ -191,6 +208,7 @@ pub fn project(facts: &Facts) -> Outcome {
     let intents = books.intents(&wanted);
     let wallet = books.wallet(&wanted);
     Outcome {
+        pick: facts.pick,
         invoice: books.invoice(),
         tier: books.decisive_block().map(|block| facts.heights.tier(block)),
         exceptions: books.exceptions(),
@@ -199,6 +217,7 @@ pub fn project(facts: &Facts) -> Outcome {
         received: books.received(),
         paid: books.paid,
         balance: books.balance,
+        empty_for_good: books.empty_for_good(),
         wanted,
         intents,
         wake: books.wake(),
@@ -206,7 +225,7 @@ pub fn project(facts: &Facts) -> Outcome {
 }
 
 /// The facts, added up.
-struct Books<'a> {
+pub(crate) struct Books<'a> {
     facts: &'a Facts,
     /// 0 open, 1 paid in full, 2 cancelled.
     status: u8,
@@ -219,7 +238,7 @@ struct Books<'a> {
 }
 
 impl<'a> Books<'a> {
-    fn of(facts: &'a Facts) -> Self {
+    pub(crate) fn of(facts: &'a Facts) -> Self {
         let sum = |what: Recorded| {
             let moved = facts.events.iter().filter(|event| event.what == what && event.token == facts.token);
             moved.fold(U256::ZERO, |sum, event| sum.saturating_add(event.amount))
@@ -271,33 +290,56 @@ impl<'a> Books<'a> {
         end.or_else(|| self.last_block())
     }
 
-    fn settles(&self) -> bool {
+    fn elsewhere(&self) -> bool {
+        self.facts.pick == Pick::Elsewhere
+    }
+
+    /// Whether so much time is left that something can still be decided, although clocks differ.
+    pub(crate) fn in_time(&self) -> bool {
+        self.facts.now.saturating_add(SETTLE_MARGIN_SECONDS) < self.facts.closes_at
+    }
+
+    /// Whether money lies here, or has reached the payee from here.
+    pub(crate) fn holds(&self) -> bool {
+        !self.balance.is_zero() || self.paid > 0
+    }
+
+    /// Whether a payer's authorization may be sent, as far as the time and the issuer's word go.
+    pub(crate) fn takes_authorizations(&self) -> bool {
+        self.open() && !self.expired() && !self.facts.called_off
+    }
+
+    /// Whether what lies here would be settled, if the invoice is paid here.
+    pub(crate) fn ready(&self) -> bool {
         let facts = self.facts;
         let may = facts.settlement == Settlement::Automatic || facts.pay_requested;
-        let in_time = facts.now.saturating_add(SETTLE_MARGIN_SECONDS) < facts.closes_at;
         // After the displayed expiry only what came on time is settled, but that ahead of all else (PROTOCOL §7).
         let counted = if self.expired() {
             facts.deposits.settleable.min(facts.deposits.on_time)
         } else {
             facts.deposits.settleable
         };
-        may && in_time && !facts.called_off && self.open() && !self.payable(counted).is_zero()
+        may && self.in_time() && !facts.called_off && self.open() && !self.payable(counted).is_zero()
+    }
+
+    fn settles(&self) -> bool {
+        self.facts.pick == Pick::Here && self.ready()
     }
 
     /// Whether money that was there on time still waits to be settled: it keeps the invoice from expiring.
     fn waits_on_time(&self) -> bool {
         let facts = self.facts;
         let may = facts.settlement == Settlement::Automatic || facts.pay_requested;
-        may && !facts.called_off && self.open() && !self.payable(facts.deposits.on_time).is_zero()
+        may && !facts.called_off && !self.elsewhere() && self.open() && !self.payable(facts.deposits.on_time).is_zero()
     }
 
-    /// Whether what lies there is to be cancelled: the issuer has called the invoice off, or the last block before the
-    /// displayed expiry is final, so that nothing that came on time can still turn up. Where anyone settles we may not
-    /// cancel: it goes back at `closes_at`.
+    /// Whether what lies there is to be cancelled: the issuer has called the invoice off, it is paid on another rail, or the
+    /// last block before the displayed expiry is final, so that nothing that came on time can still turn up. Where anyone
+    /// settles we may not cancel: it goes back at `closes_at`.
     fn is_over(&self) -> bool {
         let facts = self.facts;
         let ran_out = facts.final_now >= facts.expires_at && !self.waits_on_time();
-        (facts.called_off || ran_out) && !facts.anyone_settles
+        (facts.called_off || self.elsewhere() || ran_out) && !facts.anyone_settles
     }
 
     /// When `refund` opens to anyone, unix seconds; `None` while the invoice is open.
@@ -378,7 +420,8 @@ impl<'a> Books<'a> {
     /// Whether an intent that nothing is signed for is still to be carried out: the facts call for it, or somebody asked.
     fn stands(&self, intent: &IntentFact, wanted: &[Wanted]) -> bool {
         let asked = match intent.kind {
-            IntentKind::Fund => self.open() && !self.expired() && !self.facts.called_off,
+            // Sending it pays the invoice at once, so that it waits until it is paid here.
+            IntentKind::Fund => self.takes_authorizations() && self.facts.pick == Pick::Here,
             IntentKind::RefundByOrder => true,
             IntentKind::Refund => intent.token != self.facts.token,
             IntentKind::Settle | IntentKind::Cancel => false,
@@ -392,10 +435,14 @@ impl<'a> Books<'a> {
             || self.facts.intents.iter().filter(settle).any(|intent| intent.state.in_flight())
     }
 
+    fn empty_for_good(&self) -> bool {
+        let tier = self.last_block().map(|block| self.facts.heights.tier(block));
+        self.balance.is_zero() && tier.is_none_or(|tier| tier == Tier::Final)
+    }
+
     fn wallet(&self, wanted: &[Wanted]) -> Vec<WalletStatus> {
         use WalletStatus::{Active, Destroyed, Destroying, Funded, PaymentComplete, PaymentInProgress};
-        let tier = self.last_block().map(|block| self.facts.heights.tier(block));
-        let empty_for_good = self.balance.is_zero() && tier.is_none_or(|tier| tier == Tier::Final);
+        let empty_for_good = self.empty_for_good();
         let mut path = Vec::new();
         match self.status {
             1 => {
@@ -418,7 +465,7 @@ impl<'a> Books<'a> {
                 }
             }
             // As long as nothing is cancelled on chain, money may still come, and the key has to be there for it.
-            _ if self.facts.called_off || self.expired() && !self.waits_on_time() => {
+            _ if self.facts.called_off || self.elsewhere() || self.expired() && !self.waits_on_time() => {
                 path.push(Destroying);
                 if empty_for_good && self.facts.final_now >= self.facts.expires_at {
                     path.push(Destroyed);
@@ -462,11 +509,12 @@ impl<'a> Books<'a> {
     fn exceptions(&self) -> Vec<Exception> {
         let deposits = &self.facts.deposits;
         let over = matches!(self.invoice(), InvoiceEvent::RanOut | InvoiceEvent::CalledOff);
-        let closed = self.status != 0 || over;
+        let closed = self.status != 0 || over || self.elsewhere();
         let all = [
             (deposits.received > deposits.on_time, Exception::PaidLate),
             (closed && !self.balance.is_zero(), Exception::RefundDue),
             (self.facts.foreign, Exception::ForeignToken),
+            (self.elsewhere() && !self.received().is_zero(), Exception::OtherRail),
         ];
         all.into_iter().filter_map(|(is_so, exception)| is_so.then_some(exception)).collect()
     }

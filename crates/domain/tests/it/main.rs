@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod actions;
+mod both_rails;
 mod money;
 mod project;
+mod rails;
 mod states;

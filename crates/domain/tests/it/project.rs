@@ -3,7 +3,9 @@
 use alloy_primitives::{Address, B256, U256};
 use domain::intent::{IntentKind, IntentState, intent_id};
 use domain::invoice::{Exception, Guard, InvoiceEvent, InvoiceStatus, Settlement};
-use domain::project::{Deposits, EventFact, Facts, IntentFact, Outcome, REFUND_WAIT_SECONDS, Recorded, Wake, project};
+use domain::project::{
+    Deposits, EventFact, Facts, IntentFact, Outcome, Pick, REFUND_WAIT_SECONDS, Recorded, Wake, project,
+};
 use domain::tier::{Heights, Tier};
 use domain::wallet::{DestructionReason, WalletStatus as W};
 use proptest::prelude::*;
@@ -16,6 +18,7 @@ const CLOSES: u64 = 300_000;
 fn facts() -> Facts {
     Facts {
         chain: 8453,
+        pick: Pick::Here,
         terms_hash: B256::repeat_byte(1),
         token: TOKEN,
         amount: 150,

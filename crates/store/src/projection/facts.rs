@@ -5,7 +5,7 @@ use crate::codec::{Columns, corrupt};
 use crate::fault::{self, Bug};
 use crate::{Error, PgConnection, statements};
 use alloy_primitives::{B256, U256};
-use domain::project::{Deposits, EventFact, Facts, IntentFact, Outcome, Recorded};
+use domain::project::{Deposits, EventFact, Facts, IntentFact, Outcome, Pick, Recorded};
 use domain::tier::Heights;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -145,6 +145,7 @@ fn facts(
     let flags = u8::try_from(row.try_get::<i16, _>("flags")?).map_err(|_| corrupt("flags"))?;
     Ok(Facts {
         chain: row.u64("chain_id")?,
+        pick: Pick::Here,
         terms_hash: loaded.terms_hash,
         token: row.address("token")?,
         amount: row.u128("amount")?,

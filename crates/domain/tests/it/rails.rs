@@ -1,0 +1,358 @@
+//! An invoice on several chains is paid on one of them.
+
+use alloy_primitives::{Address, B256, U256};
+use domain::intent::{IntentKind, IntentState, intent_id};
+use domain::invoice::{Exception, InvoiceEvent as E, Settlement};
+use domain::project::{
+    Deposits, EventFact, Facts, IntentFact, Outcome, Pick, Recorded, SETTLE_MARGIN_SECONDS, project,
+};
+use domain::rails::{Look, look, pick};
+use domain::tier::{Heights, Tier};
+use domain::wallet::{DestructionReason, WalletStatus as W};
+
+const BASE: u64 = 8453;
+const SOLANA: u64 = u64::from_le_bytes(*b"monaylcl");
+const TOKEN: Address = Address::repeat_byte(7);
+const EXPIRES: u64 = 10_000;
+const CLOSES: u64 = 300_000;
+
+/// One rail of an invoice of 150 units that nothing has happened to: block 100, long before expiry.
+fn rail(chain: u64) -> Facts {
+    Facts {
+        chain,
+        pick: Pick::Open,
+        terms_hash: B256::with_last_byte(chain.to_le_bytes()[0]),
+        token: TOKEN,
+        amount: 150,
+        partials: false,
+        refund_key: false,
+        anyone_settles: false,
+        closes_at: CLOSES,
+        expires_at: EXPIRES,
+        settlement: Settlement::Automatic,
+        pay_requested: false,
+        called_off: false,
+        deposits: Deposits::default(),
+        foreign: false,
+        events: vec![],
+        intents: vec![],
+        heights: Heights { seen: 100, safe: 99, final_: 98 },
+        now: 1_000,
+        final_now: 998,
+    }
+}
+
+fn both() -> [Facts; 2] {
+    [rail(BASE), rail(SOLANA)]
+}
+
+/// What a rail can hold or have done.
+type Change = fn(&mut Facts);
+
+fn deposit(facts: &mut Facts, amount: u64, settleable: bool) {
+    let amount = U256::from(amount);
+    facts.deposits.received += amount;
+    facts.deposits.on_time += amount;
+    if settleable {
+        facts.deposits.settleable += amount;
+    }
+    facts.deposits.last_block = 98;
+}
+
+fn record(facts: &mut Facts, what: Recorded, amount: u64, paid: u128, status: u8) {
+    let (amount, timestamp) = (U256::from(amount), facts.now);
+    facts.events.push(EventFact { what, token: TOKEN, amount, paid, status, block: 98, timestamp });
+}
+
+fn intent(facts: &mut Facts, kind: IntentKind, state: IntentState) {
+    let id = intent_id(kind, facts.chain, facts.terms_hash, TOKEN, U256::ZERO);
+    facts.intents.push(IntentFact { id, kind, token: TOKEN, cumulative_before: U256::ZERO, state });
+}
+
+fn nothing(_: &mut Facts) {}
+
+fn part(facts: &mut Facts) {
+    deposit(facts, 149, true);
+}
+
+fn full(facts: &mut Facts) {
+    deposit(facts, 150, true);
+}
+
+fn unsettled(facts: &mut Facts) {
+    deposit(facts, 150, false);
+}
+
+fn signed(facts: &mut Facts) {
+    intent(facts, IntentKind::Settle, IntentState::Signed);
+}
+
+fn failed(facts: &mut Facts) {
+    intent(facts, IntentKind::Settle, IntentState::Failed);
+}
+
+fn accepted(facts: &mut Facts) {
+    intent(facts, IntentKind::Settle, IntentState::Accepted);
+}
+
+fn asked(facts: &mut Facts) {
+    intent(facts, IntentKind::Fund, IntentState::Accepted);
+}
+
+fn sent(facts: &mut Facts) {
+    intent(facts, IntentKind::Fund, IntentState::Unknown);
+}
+
+fn paid(facts: &mut Facts) {
+    full(facts);
+    record(facts, Recorded::Settled, 150, 150, 1);
+}
+
+fn cancelled(facts: &mut Facts) {
+    record(facts, Recorded::Cancelled, 0, 0, 2);
+}
+
+fn returned(facts: &mut Facts) {
+    full(facts);
+    cancelled(facts);
+    record(facts, Recorded::Refunded, 150, 0, 2);
+}
+
+fn kinds(outcome: &Outcome) -> Vec<IntentKind> {
+    outcome.wanted.iter().map(|wanted| wanted.kind).collect()
+}
+
+fn seen(base: Change, solana: Change, picked: Option<u64>) -> Look {
+    let mut rails = both();
+    base(&mut rails[0]);
+    solana(&mut rails[1]);
+    look(&mut rails, picked)
+}
+
+/// The table of the module, walked: (on Base, on Solana, picked before, picked after).
+#[test]
+fn the_pick_follows_the_table() {
+    let rows: &[(Change, Change, Option<u64>, Option<u64>)] = &[
+        (nothing, nothing, None, None),
+        (nothing, part, None, None),
+        (unsettled, unsettled, None, None),
+        (cancelled, nothing, None, None),
+        // Enough to settle.
+        (full, nothing, None, Some(BASE)),
+        (nothing, full, None, Some(SOLANA)),
+        (part, full, None, Some(SOLANA)),
+        (unsettled, full, None, Some(SOLANA)),
+        (full, full, None, Some(BASE)),
+        // A pick stays while anything lies there…
+        (full, full, Some(SOLANA), Some(SOLANA)),
+        (full, part, Some(SOLANA), Some(SOLANA)),
+        (full, unsettled, Some(SOLANA), Some(SOLANA)),
+        // …was paid, or may still be.
+        (full, paid, Some(SOLANA), Some(SOLANA)),
+        (full, signed, Some(SOLANA), Some(SOLANA)),
+        (full, sent, Some(SOLANA), Some(SOLANA)),
+        // It is let go when nothing is there any more; what is accepted goes with it, and what failed cannot land.
+        (nothing, nothing, Some(SOLANA), None),
+        (full, nothing, Some(SOLANA), Some(BASE)),
+        (full, accepted, Some(SOLANA), Some(BASE)),
+        (full, failed, Some(SOLANA), Some(BASE)),
+        (full, returned, Some(SOLANA), Some(BASE)),
+        // What was paid or may be, although the pick was lost, decides before what lies there.
+        (full, signed, None, Some(SOLANA)),
+        (full, paid, None, Some(SOLANA)),
+        // An authorization is a pick as long as nothing better is there.
+        (asked, nothing, None, Some(BASE)),
+        (asked, unsettled, None, Some(BASE)),
+        (asked, full, None, Some(SOLANA)),
+        (asked, full, Some(BASE), Some(SOLANA)),
+        (sent, full, Some(BASE), Some(BASE)),
+        (sent, full, None, Some(BASE)),
+    ];
+    for (row, (base, solana, before, after)) in rows.iter().enumerate() {
+        let look = seen(*base, *solana, *before);
+        assert_eq!(look.picked, *after, "row {row}");
+    }
+}
+
+#[test]
+fn one_rail_is_always_the_picked_one_and_nothing_else_changes() {
+    for change in [nothing, part, full, unsettled, signed, asked, paid, cancelled, returned] {
+        let mut only = [rail(BASE)];
+        change(&mut only[0]);
+        let Look { picked, rails, whole } = look(&mut only, None);
+        let alone = project(&Facts { pick: Pick::Here, ..only[0].clone() });
+        assert_eq!((picked, rails.as_slice()), (Some(BASE), std::slice::from_ref(&alone)));
+        assert_eq!(
+            (whole.invoice, whole.tier, whole.exceptions, whole.wallet, whole.reason),
+            (alone.invoice, alone.tier, alone.exceptions, alone.wallet, alone.reason)
+        );
+        assert_eq!((whole.received, whole.paid, whole.balance), (alone.received, alone.paid, alone.balance));
+    }
+}
+
+#[test]
+fn what_lies_on_another_rail_is_cancelled_and_the_customer_is_told() {
+    let look = seen(full, full, None);
+    assert_eq!([kinds(&look.rails[0]), kinds(&look.rails[1])], [vec![IntentKind::Settle], vec![IntentKind::Cancel]]);
+    assert_eq!(look.whole.exceptions, [Exception::RefundDue, Exception::OtherRail]);
+    assert_eq!((look.whole.invoice, look.whole.wallet), (E::Funded, vec![W::Funded, W::PaymentInProgress]));
+
+    // Cancelled there and paid here: it goes back, all of it, and the invoice is paid with more than was asked for.
+    let mut rails = both();
+    paid(&mut rails[0]);
+    full(&mut rails[1]);
+    cancelled(&mut rails[1]);
+    let look = domain::rails::look(&mut rails, Some(BASE));
+    assert_eq!([kinds(&look.rails[0]), kinds(&look.rails[1])], [vec![], vec![IntentKind::Refund]]);
+    assert_eq!((look.whole.invoice, look.whole.paid), (E::Oversettled, 150));
+    assert_eq!((look.whole.received, look.whole.balance), (U256::from(300), U256::from(150)));
+    assert!(!look.whole.wallet.contains(&W::Destroyed), "money still lies on the other rail");
+    record(&mut rails[1], Recorded::Refunded, 150, 0, 2);
+    let look = domain::rails::look(&mut rails, Some(BASE));
+    assert_eq!((look.whole.balance, look.whole.exceptions), (U256::ZERO, vec![Exception::OtherRail]));
+    assert_eq!(look.whole.wallet.last(), Some(&W::Destroyed));
+    assert_eq!(look.whole.reason, Some(DestructionReason::PaymentComplete));
+}
+
+#[test]
+fn while_nothing_is_picked_nothing_is_settled_and_nothing_goes_back() {
+    for (base, solana) in [(unsettled as Change, unsettled as Change), (part, part), (asked, unsettled)] {
+        let look = seen(base, solana, None);
+        assert_eq!([kinds(&look.rails[0]), kinds(&look.rails[1])], [vec![], vec![]]);
+    }
+}
+
+/// An authorization that waits does not send back what somebody has paid meanwhile; once it is sent, it does.
+#[test]
+fn an_authorization_gives_way_to_money_that_is_there() {
+    let waits = seen(asked, unsettled, Some(BASE));
+    assert_eq!((waits.picked, waits.rails[1].pick, kinds(&waits.rails[1])), (Some(BASE), Pick::Open, vec![]));
+    let gives_way = seen(asked, full, Some(BASE));
+    assert_eq!((gives_way.picked, kinds(&gives_way.rails[1])), (Some(SOLANA), vec![IntentKind::Settle]));
+    assert_eq!(
+        gives_way.rails[0].intents.iter().map(|(_, state)| *state).collect::<Vec<_>>(),
+        [IntentState::Superseded]
+    );
+    let sent = seen(sent, full, Some(BASE));
+    assert_eq!((sent.picked, kinds(&sent.rails[1])), (Some(BASE), vec![IntentKind::Cancel]));
+}
+
+/// A pick leaves a rail together with what nothing was signed for.
+#[test]
+fn what_is_accepted_goes_with_the_pick() {
+    let look = seen(accepted, full, Some(BASE));
+    assert_eq!((look.picked, look.rails[0].pick), (Some(SOLANA), Pick::Elsewhere));
+    assert_eq!(look.rails[0].intents.iter().map(|(_, state)| *state).collect::<Vec<_>>(), [IntentState::Superseded]);
+}
+
+/// Clocks of two chains differ: ten minutes before closesAt, by the faster of them, it is too late to decide.
+#[test]
+fn picks_stop_ten_minutes_before_the_terms_close_by_either_clock() {
+    let last = CLOSES - SETTLE_MARGIN_SECONDS - 1;
+    for (base, solana, late) in [(last, last, false), (last + 1, last, true), (last, last + 1, true), (1, CLOSES, true)]
+    {
+        for (before, after) in [(None, Some(SOLANA)), (Some(BASE), Some(SOLANA))] {
+            let mut rails = both();
+            full(&mut rails[1]);
+            for (rail, now) in rails.iter_mut().zip([base, solana]) {
+                (rail.now, rail.expires_at) = (now, CLOSES - 1);
+            }
+            assert_eq!(pick(&rails, before), if late { before } else { after }, "{base} {solana}");
+        }
+    }
+}
+
+/// (on Base, on Solana, picked, event, last status of the wallet)
+#[test]
+fn what_becomes_of_the_invoice_follows_from_all_its_rails() {
+    fn ran_out(facts: &mut Facts) {
+        (facts.now, facts.final_now) = (EXPIRES, EXPIRES - 1);
+    }
+    fn gone(facts: &mut Facts) {
+        (facts.now, facts.final_now) = (EXPIRES, EXPIRES);
+    }
+    fn called_off(facts: &mut Facts) {
+        facts.called_off = true;
+    }
+    fn in_time_and_waiting(facts: &mut Facts) {
+        unsettled(facts);
+        ran_out(facts);
+    }
+    fn back_and_gone(facts: &mut Facts) {
+        returned(facts);
+        gone(facts);
+    }
+    let rows: &[(Change, Change, E, W)] = &[
+        (nothing, nothing, E::Waits, W::Active),
+        (nothing, part, E::FundedInPart, W::Active),
+        // Two parts are not the whole.
+        (part, part, E::FundedInPart, W::Active),
+        (part, unsettled, E::Funded, W::Funded),
+        (nothing, full, E::Funded, W::PaymentInProgress),
+        (nothing, paid, E::Settled, W::Destroyed),
+        (paid, nothing, E::Settled, W::Destroyed),
+        (paid, part, E::Oversettled, W::Destroying),
+        (paid, returned, E::Oversettled, W::Destroyed),
+        // It has run out when it has on both.
+        (ran_out, nothing, E::Waits, W::Active),
+        (nothing, ran_out, E::Waits, W::Active),
+        (ran_out, ran_out, E::RanOut, W::Destroying),
+        (gone, ran_out, E::RanOut, W::Destroying),
+        (gone, gone, E::RanOut, W::Destroyed),
+        (gone, in_time_and_waiting, E::Funded, W::Funded),
+        (gone, back_and_gone, E::RanOut, W::Destroyed),
+        // Cancelled on one chain by its payee, it can be paid on the other; called off with us, on none.
+        (cancelled, nothing, E::Waits, W::Active),
+        (cancelled, full, E::Funded, W::PaymentInProgress),
+        (cancelled, cancelled, E::CalledOff, W::Destroyed),
+        (called_off, called_off, E::CalledOff, W::Destroying),
+        (cancelled, gone, E::RanOut, W::Destroyed),
+    ];
+    for (row, (base, solana, event, wallet)) in rows.iter().enumerate() {
+        let whole = seen(*base, *solana, None).whole;
+        assert_eq!((whole.invoice, whole.wallet.last()), (*event, Some(wallet)), "row {row}");
+        assert_eq!(whole.reason.is_some(), matches!(wallet, W::Destroying | W::Destroyed), "row {row}");
+    }
+}
+
+#[test]
+fn an_invoice_is_as_certain_as_the_rail_that_decides() {
+    let tiers = |facts: &mut Facts, block: u64| {
+        facts.deposits.last_block = block;
+        facts.events.iter_mut().for_each(|event| event.block = block);
+    };
+    for (base, solana, block, tier) in [
+        (paid as Change, nothing as Change, 100, Some(Tier::Seen)),
+        (paid, part, 99, Some(Tier::Safe)),
+        (nothing, nothing, 100, None),
+        (nothing, part, 100, Some(Tier::Seen)),
+        (cancelled, cancelled, 99, Some(Tier::Safe)),
+    ] {
+        let mut rails = both();
+        base(&mut rails[0]);
+        solana(&mut rails[1]);
+        let decides = usize::from(rails[0].events.is_empty());
+        tiers(&mut rails[decides], block);
+        assert_eq!(look(&mut rails, None).whole.tier, tier);
+    }
+}
+
+#[test]
+fn a_key_stays_while_on_any_rail_something_may_come_that_needs_it() {
+    // Run out on Base for good, and picked there: on Solana, whose expiry is not final, something may still come in time.
+    let mut rails = both();
+    returned(&mut rails[0]);
+    (rails[0].now, rails[0].final_now) = (EXPIRES, EXPIRES);
+    for (final_now, last) in [(EXPIRES - 1, W::Destroying), (EXPIRES, W::Destroyed)] {
+        (rails[1].now, rails[1].final_now) = (EXPIRES, final_now);
+        assert_eq!(look(&mut rails, Some(BASE)).whole.wallet.last(), Some(&last));
+    }
+    // Paid: what comes on another rail later is late, but what is there has to be final.
+    let mut rails = both();
+    paid(&mut rails[0]);
+    returned(&mut rails[1]);
+    for (block, last) in [(99, W::Destroying), (98, W::Destroyed)] {
+        rails[1].events.iter_mut().for_each(|event| event.block = block);
+        assert_eq!(look(&mut rails, Some(BASE)).whole.wallet.last(), Some(&last));
+    }
+}
