@@ -16,8 +16,8 @@ use axum::response::Response;
 use domain::invoice::InvoiceStatus;
 use domain::money::Units;
 use serde::Serialize;
-use terms::InvoiceTerms;
 use terms::abi::Authorization;
+use terms::{Account, Terms};
 use utoipa::ToSchema;
 
 /// How long an authorization must still be valid, so that there is time to submit it. Seconds.
@@ -167,7 +167,7 @@ pub(crate) async fn by_customer(post: Post<ByCustomer>) -> Result<Response, Prob
 async fn submit(mut work: Work, found: &Found, body: &JsonBody) -> Result<Response, Problem> {
     let signed = Signed::parse(body)?;
     let (known, _) = found.terms()?;
-    if signed.to.is_some_and(|to| to != known.purse) {
+    if signed.to.is_some_and(|to| Account::Evm(to) != known.purse) {
         let detail = format!("The authorization must be made out to {}.", known.purse);
         return Err(Problem::new(Code::AuthorizationWrongAddress, detail)
             .field("to")
@@ -193,7 +193,7 @@ async fn submit(mut work: Work, found: &Found, body: &JsonBody) -> Result<Respon
     Ok(response)
 }
 
-fn check(found: &Found, terms: &InvoiceTerms, signed: &Signed) -> Result<(), Problem> {
+fn check(found: &Found, terms: &Terms, signed: &Signed) -> Result<(), Problem> {
     match found.view.status {
         InvoiceStatus::PendingPayment | InvoiceStatus::PartiallyPaid if found.seconds_left() > 0 => {}
         InvoiceStatus::Paid | InvoiceStatus::Overpaid => {
@@ -206,7 +206,7 @@ fn check(found: &Found, terms: &InvoiceTerms, signed: &Signed) -> Result<(), Pro
             return Err(Problem::new(Code::InvoiceExpired, "The invoice has expired."));
         }
     }
-    if terms.settler.is_zero() {
+    if terms.settler().is_zero() {
         // The gate submits authorizations only while its whole grace lies before closesAt, which these terms do not have.
         let detail = "A direct invoice is paid by the customer's own transaction.";
         return Err(Problem::new(Code::GaslessUnavailable, detail));

@@ -18,7 +18,7 @@ use store::chain::Mirror;
 use store::invoices::NewInvoice;
 use store::keys::SealedKey;
 use store::tenants::Issuer;
-use terms::{BrokenRule, Deployment, Here, InvoiceTerms};
+use terms::{Account, BrokenRule, Deployment, Here, InvoiceTerms, Terms};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -178,10 +178,12 @@ pub(crate) async fn create(State(app): State<Arc<App>>, post: Post<ByTenant>) ->
     let wallet_id = domain::ids::new_wallet_id();
     observe::about(&id);
 
+    let base = Base::of(&mirror, payee, unclaimed)?;
+
     // Where the customer's own wallet is known, money that goes back goes there and no key of ours can send it elsewhere.
     let (refund_to, sealed) = match request.refund_address {
         Some(address) => (address, None),
-        None => (unclaimed, Some(app.vault.seal_new(&wallet_id)?)),
+        None => (base.unclaimed, Some(app.vault.seal_new(&wallet_id)?)),
     };
     // The chain's clock may be ahead of ours; the longer of the two lives is the one that was promised.
     let now = clock::unix_now().max(mirror.tip_timestamp);
@@ -190,14 +192,14 @@ pub(crate) async fn create(State(app): State<Arc<App>>, post: Post<ByTenant>) ->
     // A wallet that calls `pay` itself is no settler of ours: only terms that let anyone settle let it pay.
     let (settler, grace) = match request.direct {
         true => (Address::ZERO, DIRECT_GRACE_SECONDS),
-        false => (deployed.settler, GRACE_SECONDS),
+        false => (base.settler, GRACE_SECONDS),
     };
     let terms = InvoiceTerms {
         version: terms::VERSION,
         chain: deployed.chain,
         invoice_id: random()?,
-        payee,
-        token: deployed.token,
+        payee: base.payee,
+        token: base.token,
         amount: wanted.amount.0,
         closes_at: expires_at.saturating_add(grace),
         refund_to,
@@ -205,7 +207,7 @@ pub(crate) async fn create(State(app): State<Arc<App>>, post: Post<ByTenant>) ->
         settler,
         flags: 0,
     };
-    let deployment = Deployment::version_1(deployed.escrow);
+    let deployment = Deployment::version_1(base.escrow);
     terms
         .check(&Here { chain: deployed.chain, timestamp: now, deployment })
         .map_err(|broken| refused(broken, request.refund_address.is_some()))?;
@@ -228,8 +230,8 @@ pub(crate) async fn create(State(app): State<Arc<App>>, post: Post<ByTenant>) ->
         expires_at: time_of(expires_at)?,
         pay_token: &domain::ids::new_pay_token(),
         wallet_id: &wallet_id,
-        terms: &terms,
-        purse: terms.deposit_address(&deployment),
+        purse: terms.deposit_address(&deployment).into(),
+        terms: &Terms::Evm(terms),
         key: sealed.as_ref(),
         metadata: request.metadata,
     };
@@ -240,6 +242,29 @@ pub(crate) async fn create(State(app): State<Arc<App>>, post: Post<ByTenant>) ->
     let response = work.commit(reply).await?;
     tracing::info!(invoice = id, tenant = tenant_id, chain = %mirror_name(&mirror), "invoice created");
     Ok(response)
+}
+
+/// The accounts of an invoice on an EVM chain.
+struct Base {
+    payee: Address,
+    unclaimed: Address,
+    token: Address,
+    settler: Address,
+    escrow: Address,
+}
+
+impl Base {
+    fn of(mirror: &Mirror, payee: Account, unclaimed: Account) -> Result<Self, Problem> {
+        let evm = |account: Account| account.evm().ok_or_else(|| view::corrupt("an account of another kind of chain"));
+        let deployed = &mirror.deployed;
+        Ok(Self {
+            payee: evm(payee)?,
+            unclaimed: evm(unclaimed)?,
+            token: evm(deployed.token)?,
+            settler: evm(deployed.settler)?,
+            escrow: evm(deployed.escrow)?,
+        })
+    }
 }
 
 fn mirror_name(mirror: &Mirror) -> &str {

@@ -64,7 +64,7 @@ fn text(found: &Found, app: &App) -> Result<String, Problem> {
     match view.status {
         InvoiceStatus::Draft | InvoiceStatus::PendingPayment | InvoiceStatus::PartiallyPaid => {
             let (known, _) = found.terms()?;
-            let (chain, id) = (found.chain_name(known.terms.chain), known.terms.chain);
+            let (chain, id) = (found.chain_name(known.terms.chain()), known.terms.chain());
             let missing = Units(found.missing()?);
             let until = clock::minute(view.expires_at);
             let _ = write!(
@@ -73,7 +73,8 @@ fn text(found: &Found, app: &App) -> Result<String, Problem> {
                  Token     {}\n  Pay by    {until}\n\nSend exactly this amount from any wallet or exchange. The address was \
                  made for this invoice alone: what is\nsent to it can only go to {issuer}, up to the amount of the invoice, \
                  or back.\n\nHow it stands, at any time:\n{link}\n",
-                known.purse, known.terms.token,
+                known.purse,
+                known.terms.token(),
             );
         }
         InvoiceStatus::Paid | InvoiceStatus::Overpaid => {

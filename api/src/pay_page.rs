@@ -175,8 +175,8 @@ fn open(found: &Found, balance: U256) -> Words {
 /// Where money goes that goes back.
 fn back(found: &Found) -> String {
     let Some(TermsView { terms, .. }) = found.view.terms.first() else { return String::new() };
-    match terms.refund_key.is_zero() {
-        true => format!("It goes back to {}.", terms.refund_to),
+    match terms.refund_key().is_zero() {
+        true => format!("It goes back to {}.", terms.refund_to()),
         false => format!(
             "It goes back to you: tell {} which wallet to send it to. Without your word it is kept for you in an account for unclaimed money after 30 days.",
             found.view.issuer_name
@@ -241,7 +241,7 @@ fn render(found: &Found, words: &Words) -> Markup {
 
 fn how_to_pay(found: &Found, known: &TermsView, missing: u128) -> Markup {
     let (view, token) = (&found.view, &found.view.wallet.currency);
-    let chain = capital(found.chain_name(known.terms.chain));
+    let chain = capital(found.chain_name(known.terms.chain()));
     let left = found.seconds_left();
     html! {
         section.card {
@@ -251,11 +251,11 @@ fn how_to_pay(found: &Found, known: &TermsView, missing: u128) -> Markup {
                 dt { "Exactly this amount, fees not counted" }
                 dd { code.copy { (Units(missing)) } (token) }
                 dt { "On this network" }
-                dd { (chain) " " small { "(chain id " (known.terms.chain) ")" } }
+                dd { (chain) " " small { "(chain id " (known.terms.chain()) ")" } }
                 dt { "To this address" }
                 dd { code.copy { (known.purse) } }
                 dt { "Token contract" }
-                dd { code { (known.terms.token) } }
+                dd { code { (known.terms.token()) } }
                 dt { "Time left" }
                 dd { span.left { (clock::countdown(left)) } " " small { "(hours:minutes:seconds)" } }
             }

@@ -8,7 +8,7 @@ use crate::body::{Fields, JsonBody};
 use crate::invoices;
 use crate::problem::{Code, Problem};
 use crate::reply::{self, AsOf};
-use crate::view::Found;
+use crate::view::{self, Found};
 use crate::work::{ByCustomer, ByTenant, Post, Work};
 use crate::{App, create, document};
 use alloy_primitives::{Address, B256, U256};
@@ -22,6 +22,7 @@ use std::sync::Arc;
 use store::PgConnection;
 use store::chain::Mirror;
 use store::invoices::TermsView;
+use terms::Account;
 use terms::abi::RefundOrder;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -138,12 +139,12 @@ async fn refund(
 ) -> Result<Response, Problem> {
     let asked = Asked::parse(body)?;
     let (known, mirror) = found.terms()?;
-    let token = asked.token.unwrap_or(known.terms.token);
+    let token = asked.token.map_or(known.terms.token(), Account::from);
     must_be_refundable(&mut work, found, token).await?;
-    let answer = match known.terms.refund_key.is_zero() {
-        true => to_its_owner(&mut work, found, known, token, asked.to).await?,
+    let answer = match known.terms.refund_key().is_zero() {
+        true => to_its_owner(&mut work, found, known, token, asked.to.map(Account::from)).await?,
         false => {
-            let to = receiver(known, mirror, token, asked.to)?;
+            let to = receiver(known, mirror, token, asked.to.map(Account::from))?;
             let word = serde_json::json!({"by": by, "said": asked.word, "at": written(OffsetDateTime::now_utc())});
             ordered(app, &mut work, found, token, to, &word).await?
         }
@@ -155,12 +156,12 @@ async fn refund(
 }
 
 /// There must be something of the token, and the chain must let it go.
-async fn must_be_refundable(db: &mut PgConnection, found: &Found, token: Address) -> Result<(), Problem> {
+async fn must_be_refundable(db: &mut PgConnection, found: &Found, token: Account) -> Result<(), Problem> {
     let (known, mirror) = found.terms()?;
     let terms = &known.terms;
     let books = store::orders::books(db, known.hash, token).await?;
     let mut there = books.received.saturating_sub(books.refunded);
-    if token == terms.token {
+    if token == terms.token() {
         // Of this one the payee has got some.
         there = there.min(found.balance()?);
     }
@@ -168,8 +169,8 @@ async fn must_be_refundable(db: &mut PgConnection, found: &Found, token: Address
         let detail = format!("Nothing of the token {token} lies at the deposit address.");
         return Err(Problem::new(Code::NothingToRefund, detail).with("token", token.to_string()));
     }
-    if token == terms.token && !found.released(terms, mirror) {
-        let closes_at = create::time_of(terms.closes_at)?;
+    if token == terms.token() && !found.released(terms, mirror) {
+        let closes_at = create::time_of(terms.closes_at())?;
         let detail = format!("The invoice is still open. At the latest it closes at {}.", written(closes_at));
         return Err(Problem::new(Code::NotRefundableYet, detail)
             .with("expires_at", written(found.view.expires_at))
@@ -183,10 +184,10 @@ async fn to_its_owner(
     db: &mut PgConnection,
     found: &Found,
     known: &TermsView,
-    token: Address,
-    to: Option<Address>,
+    token: Account,
+    to: Option<Account>,
 ) -> Result<Answer, Problem> {
-    let refund_to = known.terms.refund_to;
+    let refund_to = known.terms.refund_to();
     if to.is_some_and(|to| to != refund_to) {
         let detail = format!("What goes back from this invoice goes to {refund_to}.");
         return Err(Problem::new(Code::RefundAddressFixed, detail)
@@ -194,7 +195,7 @@ async fn to_its_owner(
             .with("refund_to", refund_to.to_string()));
     }
     let (token_text, to) = (token.to_string(), refund_to.to_string());
-    if token == known.terms.token {
+    if token == known.terms.token() {
         let detail = Some(format!("It goes back to {refund_to} by itself; there is nothing to be done."));
         return Ok(Answer { intent_id: None, token: token_text, to, state: None, detail, as_of: found.as_of() });
     }
@@ -204,12 +205,12 @@ async fn to_its_owner(
 }
 
 /// Where the customer wants it. What the escrow would refuse is refused here.
-fn receiver(known: &TermsView, mirror: &Mirror, token: Address, to: Option<Address>) -> Result<Address, Problem> {
+fn receiver(known: &TermsView, mirror: &Mirror, token: Account, to: Option<Account>) -> Result<Account, Problem> {
     let to = to.ok_or_else(|| {
         let detail = "Send the address of the customer's own wallet as to.";
         Problem::new(Code::RefundToRequired, detail).field("to")
     })?;
-    if [Address::ZERO, mirror.deployed.escrow, known.terms.token, token, known.purse].contains(&to) {
+    if to.is_zero() || [mirror.deployed.escrow, known.terms.token(), token, known.purse].contains(&to) {
         let detail = format!("{to} is zero, the deposit address, the escrow or the token.");
         return Err(Problem::new(Code::RefundAddressRefused, detail).field("to"));
     }
@@ -221,25 +222,25 @@ async fn ordered(
     app: &App,
     db: &mut PgConnection,
     found: &Found,
-    token: Address,
-    to: Address,
+    token: Account,
+    to: Account,
     word: &serde_json::Value,
 ) -> Result<Answer, Problem> {
     let (known, mirror) = found.terms()?;
     let wallet_id = &found.view.wallet.id;
     let (nonce, ciphertext) = store::keys::get(db, wallet_id).await?.ok_or_else(|| {
-        let refund_to = known.terms.refund_to.to_string();
+        let refund_to = known.terms.refund_to().to_string();
         let detail = format!("The wallet's key is erased; what lies there goes to {refund_to}.");
         Problem::new(Code::RefundKeyErased, detail).with("refund_to", refund_to)
     })?;
     let order = RefundOrder {
         termsHash: known.hash,
-        token,
-        to,
+        token: evm(token)?,
+        to: evm(to)?,
         nonce: U256::from_be_bytes(create::random()?.0),
         deadline: U256::from(mirror.tip_timestamp.saturating_add(ORDER_SECONDS)),
     };
-    let hash = signing_hash(&order, mirror);
+    let hash = signing_hash(&order, mirror.deployed.chain, evm(mirror.deployed.escrow)?);
     let signature = app.vault.sign(wallet_id, &nonce, &ciphertext, hash)?;
     let asked = store::orders::order(db, &found.view.tenant_id, &known.terms, &order, &signature, word).await?;
     let id = asked.id.to_string();
@@ -258,13 +259,18 @@ async fn ordered(
     })
 }
 
+/// An order is a thing of EVM chains.
+fn evm(account: Account) -> Result<Address, Problem> {
+    account.evm().ok_or_else(|| view::corrupt("an account of another kind of chain"))
+}
+
 /// What the escrow hashes before it asks who signed: EIP-712 under the domain of its own.
-fn signing_hash(order: &RefundOrder, mirror: &Mirror) -> B256 {
+fn signing_hash(order: &RefundOrder, chain: u64, escrow: Address) -> B256 {
     let domain = eip712_domain! {
         name: "Monay InvoiceEscrow",
         version: "1",
-        chain_id: mirror.deployed.chain,
-        verifying_contract: mirror.deployed.escrow,
+        chain_id: chain,
+        verifying_contract: escrow,
     };
     order.eip712_signing_hash(&domain)
 }

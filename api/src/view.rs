@@ -15,7 +15,7 @@ use std::sync::Arc;
 use store::PgConnection;
 use store::chain::Mirror;
 use store::invoices::{InvoiceView, TermsView, TransactionView};
-use terms::{InvoiceTerms, PortableTerms};
+use terms::{Account, PortableTerms};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -34,7 +34,7 @@ impl Found {
 
     /// The invoice, with all chains there are.
     pub(crate) fn of(view: InvoiceView, chains: Arc<[Mirror]>) -> Self {
-        let its = |mirror: &&Mirror| view.terms.iter().any(|known| known.terms.chain == mirror.deployed.chain);
+        let its = |mirror: &&Mirror| view.terms.iter().any(|known| known.terms.chain() == mirror.deployed.chain);
         let tips = chains.iter().filter(its).filter_map(|chain| i64::try_from(chain.tip_timestamp).ok());
         let tip = tips.filter_map(|tip| OffsetDateTime::from_unix_timestamp(tip).ok()).max();
         let wall = OffsetDateTime::now_utc();
@@ -48,7 +48,7 @@ impl Found {
 
     /// Up to which moment its chains are known.
     pub(crate) fn as_of(&self) -> Vec<AsOf> {
-        self.view.terms.iter().filter_map(|known| self.mirror(known.terms.chain)).map(AsOf::of).collect()
+        self.view.terms.iter().filter_map(|known| self.mirror(known.terms.chain())).map(AsOf::of).collect()
     }
 
     /// Its terms as words that travel, one for each chain.
@@ -57,8 +57,13 @@ impl Found {
     }
 
     fn word(&self, known: &TermsView) -> Result<String, Problem> {
-        let mirror = self.mirror(known.terms.chain).ok_or_else(|| corrupt("terms without a chain"))?;
-        Ok(PortableTerms { terms: known.terms.clone(), escrow: mirror.deployed.escrow }.to_string())
+        let mirror = self.mirror(known.terms.chain()).ok_or_else(|| corrupt("terms without a chain"))?;
+        match (&known.terms, mirror.deployed.escrow) {
+            (terms::Terms::Evm(terms), Account::Evm(escrow)) => {
+                Ok(PortableTerms { terms: terms.clone(), escrow }.to_string())
+            }
+            _ => Err(corrupt("terms of another kind of chain")),
+        }
     }
 
     /// The link that the customer gets. What is behind the # no server needs: it is for the day when ours are gone.
@@ -75,11 +80,11 @@ impl Found {
             (Need::Covered, missing == 0),
             (Need::Uncovered, missing > 0),
             (Need::InTime, self.seconds_left() > 0),
-            (Need::Gated, !terms.settler.is_zero()),
+            (Need::Gated, !terms.settler().is_zero()),
             (Need::AtRest, !view.settling),
             (Need::Holding, !self.balance()?.is_zero()),
             (Need::Released, self.released(terms, mirror)),
-            (Need::Undecided, terms.refund_key.is_zero() || view.wallet.has_key && !view.ordered),
+            (Need::Undecided, terms.refund_key().is_zero() || view.wallet.has_key && !view.ordered),
         ];
         let met = met.into_iter().filter_map(|(need, is_so)| is_so.then_some(need)).collect();
         Ok(Standing { status: view.status, met })
@@ -87,14 +92,14 @@ impl Found {
 
     /// Whether the escrow lets go of what lies there in the invoice's token, now or when what we have set out to do is
     /// done: an order's deadline must not run for nothing.
-    pub(crate) fn released(&self, terms: &InvoiceTerms, mirror: &Mirror) -> bool {
+    pub(crate) fn released(&self, terms: &terms::Terms, mirror: &Mirror) -> bool {
         let ended = match self.view.status {
             // We end it by a cancel, when the displayed expiry is final; where anyone settles we cannot.
-            InvoiceStatus::Expired => !terms.settler.is_zero() && mirror.final_timestamp >= self.expires_at(),
+            InvoiceStatus::Expired => !terms.settler().is_zero() && mirror.final_timestamp >= self.expires_at(),
             InvoiceStatus::Paid | InvoiceStatus::Overpaid | InvoiceStatus::Cancelled => true,
             InvoiceStatus::Draft | InvoiceStatus::PendingPayment | InvoiceStatus::PartiallyPaid => false,
         };
-        ended || mirror.tip_timestamp >= terms.closes_at
+        ended || mirror.tip_timestamp >= terms.closes_at()
     }
 
     /// What a chain is called.
@@ -130,7 +135,7 @@ impl Found {
     /// The terms it is paid under, and the chain they are for.
     pub(crate) fn terms(&self) -> Result<(&TermsView, &Mirror), Problem> {
         let known = self.view.terms.first().ok_or_else(|| corrupt("an invoice without terms"))?;
-        let mirror = self.mirror(known.terms.chain);
+        let mirror = self.mirror(known.terms.chain());
         Ok((known, mirror.ok_or_else(|| corrupt("terms without a chain"))?))
     }
 
@@ -178,7 +183,7 @@ impl Found {
 
     fn shown<'a>(&'a self, known: &'a TermsView) -> Result<Terms<'a>, Problem> {
         Ok(Terms {
-            chain: self.chain_name(known.terms.chain),
+            chain: self.chain_name(known.terms.chain()),
             hash: known.hash.to_string(),
             deposit_address: known.purse.to_string(),
             terms: &known.terms,
@@ -208,7 +213,7 @@ impl Found {
             issuer: Issuer { id: &view.issuer, name: &view.issuer_name },
             settlement: view.settlement.as_str(),
             settlement_tier: view.settlement_tier.as_deref(),
-            direct: view.terms.iter().any(|known| known.terms.settler.is_zero()),
+            direct: view.terms.iter().any(|known| known.terms.settler().is_zero()),
             exceptions: &view.exceptions,
             created_at: view.created_at,
             expires_at: view.expires_at,
@@ -223,8 +228,8 @@ impl Found {
     pub(crate) fn wallet(&self) -> Result<Wallet<'_>, Problem> {
         let (view, wallet) = (&self.view, &self.view.wallet);
         let (first, mirror) = self.terms()?;
-        let direct = first.terms.settler.is_zero();
-        let addresses = view.terms.iter().map(|known| (self.chain_name(known.terms.chain), known.purse.to_string()));
+        let direct = first.terms.settler().is_zero();
+        let addresses = view.terms.iter().map(|known| (self.chain_name(known.terms.chain()), known.purse.to_string()));
         let left = self.seconds_left();
         let lifetime = wallet.destroyed_at.map(|at| clock::in_words(clock::seconds(at - wallet.created_at)));
         Ok(Wallet {
@@ -239,8 +244,8 @@ impl Found {
             balance: whole(&wallet.balance),
             balance_units: &wallet.balance,
             currency: &wallet.currency,
-            token: first.terms.token.to_string(),
-            chain_id: first.terms.chain,
+            token: first.terms.token().to_string(),
+            chain_id: first.terms.chain(),
             escrow: direct.then(|| mirror.deployed.escrow.to_string()),
             gasless: self.gasless(first)?,
             ttl_seconds: wallet.ttl_seconds,
@@ -260,7 +265,7 @@ impl Found {
     /// What a wallet without gas signs to pay what is missing.
     fn gasless(&self, known: &TermsView) -> Result<Option<Gasless>, Problem> {
         let missing = self.missing()?;
-        let possible = self.open() && self.seconds_left() > 0 && !known.terms.settler.is_zero() && missing > 0;
+        let possible = self.open() && self.seconds_left() > 0 && !known.terms.settler().is_zero() && missing > 0;
         Ok(possible.then(|| Gasless {
             method: "eip3009",
             to: known.purse.to_string(),
@@ -474,12 +479,12 @@ pub(crate) struct Terms<'a> {
     deposit_address: String,
     /// The terms themselves.
     #[schema(value_type = InvoiceTermsSchema)]
-    terms: &'a InvoiceTerms,
+    terms: &'a terms::Terms,
     /// The terms and the escrow in one word: all that `monay recover` needs.
     word: String,
 }
 
-/// The eleven fields that bind an invoice's money, as [`InvoiceTerms`] is written.
+/// The eleven fields that bind an invoice's money, as [`terms::InvoiceTerms`] is written.
 #[derive(ToSchema)]
 #[schema(as = InvoiceTerms)]
 #[allow(dead_code)]

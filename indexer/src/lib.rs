@@ -1,6 +1,7 @@
 //! Mirrors a chain into Postgres.
 //!
-//! Blocks are read by number and checked by hash against their parent; logs are read by block hash. One transaction
+//! Blocks are read one after the other, each proven to be the child of the one before ([`Chain::next`]); their numbers may
+//! have holes. Logs are read by block. One transaction
 //! holds the blocks, their logs, every invoice they concern and the checkpoint, so that a crash at any point leaves
 //! either all of it or none. A re-org is one transaction too: the blocks that went and the blocks that came. What is behind
 //! and what is new go the same way, so that there is no moment at which one hands over to the other.
@@ -10,7 +11,7 @@ mod rebuild;
 pub use rebuild::{Compared, Rebuilt};
 
 use alloy_primitives::B256;
-use chain::{Chain, Logs, Tags};
+use chain::{Block, Chain, Logs, Tags};
 use domain::block::{Header, Observed};
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -18,11 +19,12 @@ use store::Store;
 use store::chain::{Appended, Mirror};
 use store::fault::{self, Point};
 use store::projection::Stuck;
+use terms::TxId;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 /// The most blocks written in one transaction.
-const MAX_BLOCKS: u64 = 64;
+const MAX_BLOCKS: usize = 64;
 
 /// The most stuck invoices that are tried again with a block.
 const MAX_STUCK: u32 = 20;
@@ -236,26 +238,22 @@ impl<C: Chain> Indexer<C> {
         let Some(ancestor) = self.ancestor(&mirror, &tags).await? else {
             return Ok(Progress::NodeBehind { node: tags.latest.number, mirror: mirror.heights.seen });
         };
-        let last = tags.latest.number.min(ancestor.saturating_add(MAX_BLOCKS));
-        if ancestor == mirror.heights.seen && last == ancestor {
+        if ancestor.number == mirror.heights.seen && tags.latest.number <= ancestor.number {
             self.move_tags(&mirror, &tags).await?;
             self.ask_for_receipts(&mirror).await?;
             return Ok(Progress::Level);
         }
-        let (mut fetched, mut parent) = (Vec::new(), self.hash_at(&mirror, ancestor).await?);
-        for number in ancestor + 1..=last {
-            let Some(block) = self.fetch(&mirror, number).await? else { break };
-            if block.header.parent_hash != parent {
-                // The chain moved while we read it; what was read up to here still stands.
-                break;
-            }
-            parent = block.header.hash;
-            fetched.push(block);
+        let (mut fetched, mut parent) = (Vec::new(), ancestor);
+        while fetched.len() < MAX_BLOCKS && parent.number < tags.latest.number {
+            // None: the chain moved while we read it; what was read up to here still stands.
+            let Some(block) = self.chain.next(&parent).await? else { break };
+            parent = block.header;
+            fetched.push(self.fetch(&mirror, block).await?);
         }
         if fetched.is_empty() {
             return Ok(Progress::Level);
         }
-        self.write(&mirror, ancestor, &fetched).await?;
+        self.write(&mirror, ancestor.number, &fetched).await?;
         let mirror = self.mirror().await?;
         self.move_tags(&mirror, &tags).await?;
         self.ask_for_receipts(&mirror).await?;
@@ -267,59 +265,55 @@ impl<C: Chain> Indexer<C> {
         Ok(store::chain::get(&mut db, self.chain.id()).await?)
     }
 
-    async fn hash_at(&self, mirror: &Mirror, number: u64) -> Result<B256, Error> {
-        if number == mirror.heights.seen {
-            return Ok(mirror.tip_hash);
-        }
+    /// The highest mirrored block at or below a number; there is one from the first mirrored block on.
+    async fn mirrored(&self, mirror: &Mirror, number: u64) -> Result<Header, Error> {
         let mut db = self.store.begin().await?;
-        let hash = store::chain::block_hash(&mut db, self.chain.id(), number).await?;
-        Ok(hash.ok_or_else(|| {
+        let header = store::chain::at_or_below(&mut db, self.chain.id(), number).await?;
+        let header = header.filter(|header| number != mirror.heights.seen || header.hash == mirror.tip_hash);
+        Ok(header.ok_or_else(|| {
             store::Error::Corrupt(format!("block {number} is not mirrored; `monay rebuild` reads it again"))
         })?)
     }
 
     /// The highest mirrored block that the node still has; none while the node has less than the mirror. Whenever it has
     /// less, or something else where nothing can change any more, it may be another chain: then that is what is said.
-    async fn ancestor(&self, mirror: &Mirror, tags: &Tags) -> Result<Option<u64>, Error> {
+    async fn ancestor(&self, mirror: &Mirror, tags: &Tags) -> Result<Option<Header>, Error> {
         let heights = mirror.heights;
-        // The common case, without another question: the node's tip is the child of ours.
-        if tags.latest.number == heights.seen + 1 && tags.latest.parent_hash == mirror.tip_hash {
-            return Ok(Some(heights.seen));
-        }
-        let mut number = heights.seen.min(tags.latest.number);
-        if number < heights.seen {
+        if tags.latest.number < heights.seen {
             self.check_genesis().await?;
-            if number < mirror.start {
+            if tags.latest.number < mirror.start {
                 return Ok(None);
             }
         }
+        let mut ours = self.mirrored(mirror, heights.seen.min(tags.latest.number)).await?;
+        // The common case, without another question: the node's tip is the child of ours.
+        if tags.latest.number > heights.seen && tags.latest.parent_hash == ours.hash {
+            return Ok(Some(ours));
+        }
         loop {
-            let ours = self.hash_at(mirror, number).await?;
-            let theirs = if number == tags.latest.number {
-                Some(tags.latest.hash)
+            let there = if ours.number == tags.latest.number {
+                Some(ours.hash == tags.latest.hash)
             } else {
-                self.chain.block(number).await?.map(|block| block.header.hash)
+                self.chain.has(&ours).await?
             };
-            match theirs {
+            match there {
                 // Below its own tip it has no block: nothing can be said of it.
                 None => {
                     self.check_genesis().await?;
                     return Ok(None);
                 }
-                Some(theirs) if theirs == ours => {
-                    return Ok((tags.latest.number >= heights.seen).then_some(number));
-                }
-                Some(_) if number <= heights.final_ => {
+                Some(true) => return Ok((tags.latest.number >= heights.seen).then_some(ours)),
+                Some(false) if ours.number <= heights.final_ => {
                     self.check_genesis().await?;
                     return Err(Error::FinalityBroken { chain: self.chain.id(), final_: heights.final_ });
                 }
-                Some(_) => number -= 1,
+                Some(false) => ours = self.mirrored(mirror, ours.number - 1).await?,
             }
         }
     }
 
-    async fn fetch(&self, mirror: &Mirror, number: u64) -> Result<Option<Fetched>, Error> {
-        let Some(block) = self.chain.block(number).await? else { return Ok(None) };
+    /// The block with everything in it that matters.
+    async fn fetch(&self, mirror: &Mirror, block: Block<C::Rest>) -> Result<Fetched, Error> {
         let hash = block.header.hash;
         let escrow = mirror.deployed.escrow;
         let (logs, ours) = tokio::join!(self.chain.logs(&block, escrow), self.ours(&block.transactions));
@@ -329,10 +323,10 @@ impl<C: Chain> Indexer<C> {
             Observed { tx_hash, outcome }
         });
         let observed = futures_util::future::join_all(observed).await;
-        Ok(Some(Fetched { header: block.header, logs: logs?, observed }))
+        Ok(Fetched { header: block.header, logs: logs?, observed })
     }
 
-    async fn ours(&self, transactions: &[B256]) -> Result<Vec<B256>, Error> {
+    async fn ours(&self, transactions: &[TxId]) -> Result<Vec<TxId>, Error> {
         if transactions.is_empty() {
             return Ok(Vec::new());
         }
@@ -352,8 +346,10 @@ impl<C: Chain> Indexer<C> {
         touched.extend(store::chain::concerned(&mut tx, chain, logs).await?);
         touched.extend(store::projection::stuck(&mut tx, chain, MAX_STUCK).await?);
         store::projection::lock(&mut tx, touched.iter().copied()).await?;
-        for number in (ancestor + 1..=seen).rev() {
-            store::chain::undo(&mut tx, chain, number).await?;
+        let (mut tip, mut depth) = (seen, 0);
+        while tip > ancestor {
+            tip = store::chain::undo(&mut tx, chain, tip).await?.1.number;
+            depth += 1;
         }
         if ancestor < seen {
             fault::crash(Point::BetweenUndoAndAppend);
@@ -375,7 +371,7 @@ impl<C: Chain> Indexer<C> {
                 ancestor,
                 from = ancestor + 1,
                 to = seen,
-                depth = seen - ancestor,
+                depth,
                 blocks = fetched.len(),
                 invoices = touched.len(),
                 "re-org"

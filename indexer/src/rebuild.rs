@@ -1,6 +1,6 @@
 //! Reads a chain anew from the first mirrored block, and compares.
 
-use crate::{Error, Indexer};
+use crate::{Error, Fetched, Indexer};
 use chain::Chain;
 use futures_util::{StreamExt, TryStreamExt};
 use store::fault::{self, Point};
@@ -67,18 +67,28 @@ impl<C: Chain> Indexer<C> {
         let start = self.chain.block(first).await?.ok_or_else(|| missing(first))?.header;
         store::chain::append(&mut tx, chain, &start, &[], &[], &[]).await?;
         let mut parent = start.hash;
-        let mut blocks =
-            futures_util::stream::iter(first + 1..=last).map(|number| self.fetch(&mirror, number)).buffered(AHEAD);
+        // Several at a time, so by number; where there is no block of a number, the next one's parent says whether that is so.
+        let mut blocks = futures_util::stream::iter(first + 1..=last)
+            .map(async |number| match self.chain.block(number).await? {
+                Some(block) => self.fetch(&mirror, block).await.map(Some),
+                None => Ok(None),
+            })
+            .buffered(AHEAD);
         let (mut read, total) = (0, last - first);
         while let Some(block) = blocks.try_next().await? {
-            let block = block.ok_or_else(|| missing(first + 1 + read))?;
-            if block.header.parent_hash != parent {
-                return Err(cannot(format!("the chain moved at block {} while it was read", block.header.number)));
-            }
-            parent = block.header.hash;
-            let (logs, observed) = (&block.logs, &block.observed);
-            store::chain::append(&mut tx, chain, &block.header, &logs.read, &logs.odd, observed).await?;
             read += 1;
+            if let Some(block) = block {
+                let Fetched { header, logs, observed } = &block;
+                if header.parent_hash != parent {
+                    return Err(cannot(format!(
+                        "the node's block {} does not follow on the one that was read before it: the chain has moved, or the \
+                         node does not have all of it",
+                        header.number
+                    )));
+                }
+                parent = header.hash;
+                store::chain::append(&mut tx, chain, header, &logs.read, &logs.odd, observed).await?;
+            }
             if read == total.div_ceil(2) {
                 fault::crash(Point::InRebuild);
             }

@@ -1,14 +1,15 @@
 //! From intents to signed, committed, sent transactions: in that order.
 
 use crate::{Error, Keeper};
-use alloy_primitives::{Address, B256};
-use chain::{Action, Chain, Contracts, Fees, MAX_BATCH, Sent, Signed, Simulated, Slot, batch_gas};
+use alloy_primitives::B256;
+use chain::{Action, Chain, Contracts, Fees, MAX_BATCH, Pack, Sent, Signed, Simulated, Slot};
 use domain::intent::{Answer, IntentKind};
 use futures_util::future::join_all;
 use store::Tx;
 use store::attempts::{NewAttempt, Payload, Purpose, Waiting, Work};
 use store::fault::{self, Bug, Point};
 use store::leases::{self, Lease};
+use terms::{Account, Terms, TxId};
 use tracing::{debug, error, info, warn};
 
 /// An intent that was tried: what is to be done for it, and with how much gas, or why it would revert now.
@@ -25,11 +26,18 @@ struct Named {
     kind: IntentKind,
 }
 
-/// An action with the intents it carries out and the gas it may use.
+/// Actions that go into one transaction, with the intents they carry out and the gas it may use.
 struct Planned {
-    action: Action,
+    actions: Vec<Action>,
     intents: Vec<Named>,
     gas_limit: u64,
+}
+
+/// What a signature of this pass rests on.
+struct Ground<P> {
+    contracts: Contracts,
+    fees: Fees,
+    prepared: P,
 }
 
 impl<C: Chain> Keeper<C> {
@@ -47,14 +55,14 @@ impl<C: Chain> Keeper<C> {
         let deployed = store::chain::get(&mut db, self.chain.id()).await?.deployed;
         let free = self.free_signers(&mut db).await?;
         drop(db);
-        let contracts = Contracts { escrow: deployed.escrow, gate: deployed.settler };
+        let contracts = Contracts { escrow: deployed.escrow, gate: deployed.gate };
         let settles = waiting.iter().any(|intent| intent.kind == IntentKind::Settle);
         let Some((lease, room, may_settle)) = self.one_that_may(contracts, free, settles).await? else {
             return Ok(false);
         };
         // The node is asked before anything is locked: a slow one holds nobody else up.
-        let (tried, fees) = tokio::join!(self.try_all(contracts, lease.signer, waiting, may_settle), self.chain.fees());
-        let (tried, market) = (tried?, fees?);
+        let (tried, market) =
+            tokio::try_join!(self.try_all(contracts, lease.signer, waiting, may_settle), self.fees())?;
         let Some(fees) = market.within(self.config.max_fee) else {
             warn!(
                 chain = self.chain.id(),
@@ -64,6 +72,8 @@ impl<C: Chain> Keeper<C> {
             );
             return Ok(false);
         };
+        // Last: what it says of the chain's state ages.
+        let ground = Ground { contracts, fees, prepared: self.chain.prepare().await? };
 
         let mut tx = self.store.begin().await?;
         let ids: Vec<B256> = tried.iter().map(|tried| tried.intent.id).collect();
@@ -71,8 +81,9 @@ impl<C: Chain> Keeper<C> {
         let tried: Vec<Tried> = tried.into_iter().filter(|tried| held.contains(&tried.intent.id)).collect();
         let mut signed = Vec::new();
         // What is beyond the room stays where it is, and waits.
-        for plan in plan(&mut tx, tried).await?.into_iter().take(usize::try_from(room).unwrap_or(usize::MAX)) {
-            signed.push(self.sign(&mut tx, lease, contracts, &plan, fees).await?);
+        let planned = self.plan(&mut tx, contracts, tried).await?;
+        for plan in planned.iter().take(usize::try_from(room).unwrap_or(usize::MAX)) {
+            signed.push(self.sign(&mut tx, lease, &ground, plan).await?);
         }
         if fault::seeded(Bug::SendBeforeCommit) {
             for (id, bytes) in &signed {
@@ -117,7 +128,7 @@ impl<C: Chain> Keeper<C> {
     async fn try_all(
         &self,
         contracts: Contracts,
-        signer: Address,
+        signer: Account,
         waiting: Vec<Waiting>,
         may_settle: Result<(), String>,
     ) -> Result<Vec<Tried>, Error> {
@@ -154,18 +165,47 @@ impl<C: Chain> Keeper<C> {
         Ok(tried)
     }
 
+    async fn fees(&self) -> Result<Fees, Error> {
+        Ok(self.chain.fees().await?)
+    }
+
+    /// Groups what would work, as the chain packs it. What would not is put off with the reason: the facts may have moved on
+    /// (somebody else settled, a block was taken back), or will (a paused token).
+    async fn plan(&self, tx: &mut Tx, contracts: Contracts, tried: Vec<Tried>) -> Result<Vec<Planned>, Error> {
+        let (mut intents, mut actions) = (Vec::new(), Vec::new());
+        for Tried { intent, outcome } in tried {
+            match outcome {
+                Ok(action) => {
+                    actions.push(action);
+                    intents.push(intent);
+                }
+                Err(words) => {
+                    let Named { id, invoice, kind } = intent;
+                    warn!(invoice, intent = %id, %kind, words, "would revert; put off");
+                    store::attempts::defer(tx, id, &words).await?;
+                }
+            }
+        }
+        let planned = self.chain.pack(contracts, &actions).into_iter().map(|Pack { items, gas_limit }| Planned {
+            actions: items.iter().filter_map(|item| actions.get(*item).map(|(action, _)| action.clone())).collect(),
+            intents: items.iter().filter_map(|item| intents.get(*item).cloned()).collect(),
+            gas_limit,
+        });
+        Ok(planned.collect())
+    }
+
     /// Takes a nonce, signs and stores, all in the caller's transaction.
     async fn sign(
         &self,
         tx: &mut Tx,
         lease: Lease,
-        contracts: Contracts,
+        ground: &Ground<C::Prepared>,
         plan: &Planned,
-        fees: Fees,
     ) -> Result<(i64, Signed), Error> {
         let nonce = self.own(leases::take_nonce(tx, lease).await)?;
         let slot = Slot { signer: lease.signer, nonce };
-        let signed = self.chain.sign(contracts, &plan.action, slot, plan.gas_limit, fees)?;
+        let Ground { contracts, fees, prepared } = ground;
+        let signed = self.chain.sign(*contracts, &plan.actions, slot, plan.gas_limit, *fees, prepared)?;
         let intents: Vec<B256> = plan.intents.iter().map(|intent| intent.id).collect();
         let id = self.store_signed(tx, lease, nonce, &signed, Purpose::Intents(&intents)).await?;
         for Named { id, invoice, kind } in &plan.intents {
@@ -190,6 +230,7 @@ impl<C: Chain> Keeper<C> {
             tx_hash: signed.hash,
             gas_limit: signed.gas_limit,
             max_fee: signed.max_fee,
+            expires_after: signed.expires_after,
             purpose,
         };
         self.own(store::attempts::sign(tx, &attempt).await)
@@ -213,7 +254,7 @@ impl<C: Chain> Keeper<C> {
     }
 
     /// Notes what the node said. Whatever it was, it is no proof of anything.
-    pub(crate) async fn note(&self, id: i64, hash: B256, sent: Sent) -> Result<(), Error> {
+    pub(crate) async fn note(&self, id: i64, hash: TxId, sent: Sent) -> Result<(), Error> {
         let (answer, words) = match sent {
             Sent::Taken => (Answer::Taken, None),
             Sent::NonceTooLow(words) => (Answer::NonceTooLow, Some(words)),
@@ -238,38 +279,21 @@ impl<C: Chain> Keeper<C> {
     }
 }
 
-/// Groups what would work. What would not is put off with the reason: the facts may have moved on (somebody else settled, a
-/// block was taken back), or will (a paused token).
-async fn plan(tx: &mut Tx, tried: Vec<Tried>) -> Result<Vec<Planned>, Error> {
-    let (mut settles, mut intents, mut planned) = (Vec::new(), Vec::new(), Vec::new());
-    for Tried { intent, outcome } in tried {
-        match outcome {
-            Ok((Action::Settle(terms), _)) => {
-                settles.extend(terms);
-                intents.push(intent);
-            }
-            Ok((action, gas_limit)) => planned.push(Planned { action, intents: vec![intent], gas_limit }),
-            Err(words) => {
-                let Named { id, invoice, kind } = intent;
-                warn!(invoice, intent = %id, %kind, words, "would revert; put off");
-                store::attempts::defer(tx, id, &words).await?;
-            }
-        }
-    }
-    if !intents.is_empty() {
-        planned.insert(0, Planned { action: Action::Settle(settles), gas_limit: batch_gas(intents.len()), intents });
-    }
-    Ok(planned)
-}
-
 fn action(intent: &Waiting) -> Result<Action, String> {
     let Work { token, terms, payload } = intent.work.clone()?;
-    Ok(match (intent.kind, payload) {
-        (IntentKind::Settle, _) => Action::Settle(vec![terms]),
+    let kind = intent.kind;
+    let evm = |terms: Terms| match terms {
+        Terms::Evm(terms) => Ok(terms),
+        Terms::Solana(_) => Err(format!("there is no {kind} on Solana")),
+    };
+    Ok(match (kind, payload) {
+        (IntentKind::Settle, _) => Action::Settle(terms),
         (IntentKind::Cancel, _) => Action::Cancel(terms),
         (IntentKind::Refund, _) => Action::Refund(terms, token),
-        (IntentKind::RefundByOrder, Payload::Order(order, signature)) => Action::RefundByOrder(terms, order, signature),
-        (IntentKind::Fund, Payload::Authorization(authorization)) => Action::Fund(terms, authorization),
+        (IntentKind::RefundByOrder, Payload::Order(order, signature)) => {
+            Action::RefundByOrder(evm(terms)?, order, signature)
+        }
+        (IntentKind::Fund, Payload::Authorization(authorization)) => Action::Fund(evm(terms)?, authorization),
         (kind, _) => return Err(format!("the row that says what this {kind} carries is missing")),
     })
 }

@@ -2,12 +2,12 @@
 //! for each other, with different keys they share the work.
 
 use crate::{Error, Keeper};
-use alloy_primitives::Address;
 use chain::Chain;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use store::PgConnection;
 use store::leases::{self, Lease};
+use terms::Account;
 use tracing::{debug, info, warn};
 
 /// The most nonces of one signer that may wait for a block. What is beyond waits as intents, where it costs nothing: nodes
@@ -19,7 +19,7 @@ pub const MAX_IN_FLIGHT: u64 = 16;
 pub(crate) struct Held {
     /// The name of this process: unique, so that nobody else acquires in it.
     owner: String,
-    leases: Mutex<BTreeMap<Address, Lease>>,
+    leases: Mutex<BTreeMap<Account, Lease>>,
 }
 
 impl Held {
@@ -32,7 +32,7 @@ impl Held {
     }
 
     /// A panic while it is locked leaves nothing half done.
-    fn leases(&self) -> MutexGuard<'_, BTreeMap<Address, Lease>> {
+    fn leases(&self) -> MutexGuard<'_, BTreeMap<Account, Lease>> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,7 +86,7 @@ impl<C: Chain> Keeper<C> {
     }
 
     /// Notes that a lease is no longer ours.
-    pub(crate) fn forget(&self, signer: Address) {
+    pub(crate) fn forget(&self, signer: Account) {
         self.held.leases().remove(&signer);
     }
 
@@ -94,7 +94,7 @@ impl<C: Chain> Keeper<C> {
     /// that have coin, and the least on their way.
     pub(crate) async fn free_signers(&self, db: &mut PgConnection) -> Result<Vec<(Lease, u64)>, Error> {
         let held = self.held.all();
-        let signers: Vec<Address> = held.iter().map(|lease| lease.signer).collect();
+        let signers: Vec<Account> = held.iter().map(|lease| lease.signer).collect();
         let loads = store::attempts::load(db, self.chain.id(), &signers).await?;
         let mut free = Vec::new();
         for load in loads.iter().filter(|load| load.in_flight < MAX_IN_FLIGHT) {

@@ -1,16 +1,17 @@
 //! What became of the transactions we sent, by proof and never by an answer to "send".
 //!
-//! Per nonce: a finalized block has one of its transactions (closed), or a finalized count above it and no receipt for any
-//! of them (somebody else used it: the intents get another nonce), or it is still open and offered again, with higher
-//! fees where it is stuck, or with nothing at all where no node will ever take it.
+//! Per nonce: a finalized block has one of its transactions (closed), or it is proven that none of them can land any more
+//! ([`Chain::dead`]: the intents get another nonce), or it is still open and offered again. Where the chain has nonces also
+//! with higher fees where it is stuck, or with nothing at all where no node will ever take it; where it has none, such a
+//! transaction holds nobody up and runs out by itself.
 
 use crate::{Error, Keeper, MAX_TRIES};
-use alloy_primitives::Address;
-use chain::{Chain, Fees, Slot};
+use chain::{Chain, Fees, Slot, Unseen};
 use domain::intent::Answer;
 use store::attempts::{OpenAttempt, Purpose, WithoutEffect};
 use store::fault::{self, Point};
 use store::leases::{self, Lease};
+use terms::Account;
 use tracing::{error, info, warn};
 
 /// The most transactions looked at in one pass.
@@ -47,6 +48,12 @@ impl<C: Chain> Keeper<C> {
         if open.is_empty() {
             return Ok(());
         }
+        if !C::NONCES {
+            for attempt in open {
+                self.offer(attempt).await?;
+            }
+            return Ok(());
+        }
         let count = self.chain.nonce(lease.signer).await?;
         // More for gas helps where blocks come and leave it out; not where there are none, and not where there is no coin.
         let stuck = |attempt: &OpenAttempt| {
@@ -67,17 +74,21 @@ impl<C: Chain> Keeper<C> {
                 false
             };
             if !replaced {
-                let OpenAttempt { id, nonce, tx_hash, state, .. } = attempt;
-                info!(tx = %tx_hash, nonce, %state, "no block has it; offering it again");
-                let sent = self.chain.send(&attempt.raw_tx).await;
-                self.note(id, tx_hash, sent).await?;
+                self.offer(attempt).await?;
             }
         }
         Ok(())
     }
 
+    async fn offer(&self, attempt: OpenAttempt) -> Result<(), Error> {
+        let OpenAttempt { id, nonce, tx_hash, state, raw_tx, .. } = attempt;
+        info!(tx = %tx_hash, nonce, %state, "no block has it; offering it again");
+        let sent = self.chain.send(&raw_tx).await;
+        self.note(id, tx_hash, sent).await
+    }
+
     /// What of a signer's no block has, and was not offered for a while.
-    async fn quiet(&self, signer: Address) -> Result<Vec<OpenAttempt>, Error> {
+    async fn quiet(&self, signer: Account) -> Result<Vec<OpenAttempt>, Error> {
         let mut db = self.store.begin().await?;
         Ok(store::attempts::open(&mut db, self.chain.id(), signer, self.config.resend_after, MAX_OPEN).await?)
     }
@@ -121,6 +132,9 @@ impl<C: Chain> Keeper<C> {
     /// follows. A nonce that was given out and has no transaction (a database from a backup) would hold up all after it for
     /// ever: it is closed by one that does nothing.
     pub async fn mend(&self) -> Result<bool, Error> {
+        if !C::NONCES {
+            return Ok(false);
+        }
         for lease in self.held.all() {
             let count = self.chain.nonce(lease.signer).await?;
             let mut tx = self.store.begin().await?;
@@ -134,39 +148,39 @@ impl<C: Chain> Keeper<C> {
         Ok(false)
     }
 
-    /// A nonce that the finalized chain has behind it, of which the mirror, which has the same block, knows no transaction of
-    /// ours, and for none of whose transactions the node has a receipt, was used by somebody else: by whoever has the key
-    /// too, or by ourselves before a backup. Its intents may get another nonce. Anything less is no proof.
-    async fn prove(&self, signer: Address) -> Result<(), Error> {
+    /// A nonce of which the mirror knows no transaction of ours, and none of whose transactions can land any more: proven by
+    /// the chain as of a block that the mirror has, and that is final. Its intents may get another nonce. Anything less is no
+    /// proof.
+    async fn prove(&self, signer: Account) -> Result<(), Error> {
         let chain = self.chain.id();
         if self.quiet(signer).await?.is_empty() {
             return Ok(());
         }
         let mut db = self.store.begin().await?;
         let mirror = store::chain::get(&mut db, chain).await?;
-        let Some(block) = store::chain::block_hash(&mut db, chain, mirror.heights.final_).await? else { return Ok(()) };
+        let Some(final_) = store::chain::at_or_below(&mut db, chain, mirror.heights.final_).await? else {
+            return Ok(());
+        };
+        // Read after the block: whatever is in the mirror up to there is not among them.
+        let unseen = store::attempts::unseen(&mut db, chain, signer, MAX_OPEN).await?;
         drop(db);
-        let count = self.chain.nonce_at(signer, block).await?;
-        let mut db = self.store.begin().await?;
-        let spent = store::attempts::spent(&mut db, chain, signer, count, MAX_OPEN).await?;
-        drop(db);
-        for spent in spent {
-            let mut mined = false;
-            for hash in &spent.hashes {
-                mined |= self.chain.mined(*hash).await?;
-            }
-            if mined {
-                warn!(
-                    nonce = spent.nonce,
-                    "the node has a receipt where the mirror has nothing; waiting for the mirror"
-                );
-                continue;
-            }
-            error!(chain, %signer, nonce = spent.nonce, "a transaction that is none of ours has used this nonce: who else has the key?");
-            let words = "its nonce was used by a transaction that is none of ours";
+        let unseen = unseen.into_iter().map(|unseen| Unseen {
+            nonce: unseen.nonce,
+            txs: unseen.txs,
+            expires_after: unseen.expires_after,
+        });
+        let unseen: Vec<Unseen> = unseen.collect();
+        for nonce in self.chain.dead(signer, &unseen, &final_).await? {
+            let words = if C::NONCES {
+                error!(chain, %signer, nonce, "a transaction that is none of ours has used this nonce: who else has the key?");
+                "its nonce was used by a transaction that is none of ours"
+            } else {
+                "it ran out before any block took it"
+            };
             let mut tx = self.store.begin().await?;
-            let intents = store::attempts::give_up_nonce(&mut tx, chain, signer, spent.nonce, words).await?;
-            self.put_back(&mut tx, &intents, words).await?;
+            let intents = store::attempts::give_up_nonce(&mut tx, chain, signer, nonce, words).await?;
+            // What ran out has cost nothing, and says nothing of what it was for.
+            self.put_back(&mut tx, &intents, words, if C::NONCES { MAX_TRIES } else { u32::MAX }).await?;
             tx.commit().await.map_err(store::Error::from)?;
         }
         Ok(())
@@ -174,7 +188,7 @@ impl<C: Chain> Keeper<C> {
 
     /// A finalized transaction whose intents have no effect to show has failed for good, and its nonce is spent: the
     /// intents may be tried again under a new one, if the facts still want them.
-    async fn close(&self, signer: Address) -> Result<bool, Error> {
+    async fn close(&self, signer: Account) -> Result<bool, Error> {
         let mut db = self.store.begin().await?;
         let ended = store::attempts::ended(&mut db, self.chain.id(), signer, MAX_OPEN).await?;
         drop(db);
@@ -186,7 +200,7 @@ impl<C: Chain> Keeper<C> {
                 (false, true) => "mined without effect",
                 (false, false) => "reverted on chain",
             };
-            self.put_back(&mut tx, &intents, words).await?;
+            self.put_back(&mut tx, &intents, words, MAX_TRIES).await?;
             fault::crash(Point::BeforeCloseCommit);
             tx.commit().await.map_err(store::Error::from)?;
             fault::crash(Point::AfterClose);
@@ -194,10 +208,16 @@ impl<C: Chain> Keeper<C> {
         Ok(ended.len() == MAX_OPEN as usize)
     }
 
-    async fn put_back(&self, tx: &mut store::Tx, intents: &[WithoutEffect], words: &str) -> Result<(), Error> {
+    async fn put_back(
+        &self,
+        tx: &mut store::Tx,
+        intents: &[WithoutEffect],
+        words: &str,
+        limit: u32,
+    ) -> Result<(), Error> {
         for WithoutEffect { id, terms_hash, invoice_id } in intents {
             warn!(invoice = invoice_id, intent = %id, words, "put back");
-            store::attempts::put_back(tx, *id, words, MAX_TRIES).await?;
+            store::attempts::put_back(tx, *id, words, limit).await?;
             if let Some(stuck) = store::projection::refresh_or_note(tx, *terms_hash).await? {
                 error!(invoice = invoice_id, error = %stuck.error, "the invoice is stuck; it is tried again later");
             }

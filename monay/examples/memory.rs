@@ -194,8 +194,8 @@ async fn insert(
         expires_at: OffsetDateTime::from_unix_timestamp(i64::try_from(expires_at)?)?,
         pay_token: &domain::ids::new_pay_token(),
         wallet_id: &domain::ids::new_wallet_id(),
-        terms: &terms,
-        purse,
+        terms: &terms::Terms::Evm(terms.clone()),
+        purse: purse.into(),
         key: None,
         metadata: json!({}),
     };

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, LogFormat};
 use crate::{Error, setup};
-use chain::Chain;
+use alloy::signers::local::PrivateKeySigner;
 use chain::evm::Evm;
 use keeper::Duty;
 use std::future::Future;
@@ -109,9 +109,10 @@ async fn run_keeper(
         return Err(missing(&format!("{section}.key_files")));
     }
     let keys = keeper.key_files.iter().map(|file| setup::read_key(file)).collect::<Result<Vec<_>, _>>()?;
+    let accounts: Vec<_> = keys.iter().map(PrivateKeySigner::address).collect();
     let chain = Evm::connect(&settings.rpc_url, settings.id, keys).await?;
     let mut refused = Vec::new();
-    for (account, file) in chain.signers().into_iter().zip(&keeper.key_files) {
+    for (account, file) in accounts.into_iter().zip(&keeper.key_files) {
         let role = duty as u8;
         if !chain.read(settings.gate, &hasRoleCall { role, account }).await? {
             refused.push(format!(

@@ -32,9 +32,11 @@ pub async fn migrate(config: &Config) -> Result<(), Error> {
         chain: settings.id,
         name: name.to_owned(),
         genesis_hash: chain.genesis().await?,
-        escrow: settings.escrow,
-        token: settings.token,
-        settler: settings.gate,
+        escrow: settings.escrow.into(),
+        token: settings.token.into(),
+        token_2022: false,
+        settler: settings.gate.into(),
+        gate: settings.gate.into(),
         settle_tier: settings.settle_at,
     };
     let mut tx = store.begin().await?;
@@ -153,8 +155,8 @@ pub async fn tenant(config: &Config, args: &TenantArgs) -> Result<String, Error>
         name: &args.name,
         verified: !args.unverified,
         chain: config.chain()?.1.id,
-        payee: args.payee,
-        unclaimed: args.unclaimed,
+        payee: args.payee.into(),
+        unclaimed: args.unclaimed.into(),
     };
     store::tenants::put(&mut tx, &tenant).await?;
     let hash = api::hash_api_key(&key);

@@ -66,7 +66,7 @@ impl OnChain {
     }
 
     pub(crate) fn transfer(&self, index: u64, token: Address, amount: U256) -> (RawLog, Meaning) {
-        let meaning = Meaning::Transfer { from: Address::repeat_byte(0xcc), to: self.purse, amount };
+        let meaning = Meaning::Transfer { from: Address::repeat_byte(0xcc).into(), to: self.purse.into(), amount };
         (log(index, token), meaning)
     }
 
@@ -75,8 +75,8 @@ impl OnChain {
         let meaning = Meaning::Recorded {
             terms_hash: self.hash,
             kind,
-            token: TOKEN,
-            to: Address::repeat_byte(0xdd),
+            token: TOKEN.into(),
+            to: Address::repeat_byte(0xdd).into(),
             amount: U256::from(amount),
             paid,
             status,
@@ -86,5 +86,6 @@ impl OnChain {
 }
 
 fn log(index: u64, address: Address) -> RawLog {
-    RawLog { index, tx_hash: keccak256(domain::ids::new_pay_token()), address, topics: vec![], data: vec![] }
+    let tx_hash = keccak256(domain::ids::new_pay_token()).into();
+    RawLog { index, tx_hash, address: address.into(), topics: vec![], data: vec![] }
 }

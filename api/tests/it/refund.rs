@@ -58,7 +58,7 @@ impl Service {
 fn refunded(on_chain: &OnChain, index: u64, token: Address, amount: u128, paid: u128, status: u8) -> (RawLog, Meaning) {
     let (log, mut meaning) = on_chain.recorded(index, 5, amount, paid, status);
     if let Meaning::Recorded { token: moved, .. } = &mut meaning {
-        *moved = token;
+        *moved = token.into();
     }
     (log, meaning)
 }

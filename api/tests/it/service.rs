@@ -80,9 +80,11 @@ impl Service {
             chain: CHAIN,
             name: "base".to_owned(),
             genesis_hash: B256::repeat_byte(0x01),
-            escrow: ESCROW,
-            token: TOKEN,
-            settler: SETTLER,
+            escrow: ESCROW.into(),
+            token: TOKEN.into(),
+            token_2022: false,
+            settler: SETTLER.into(),
+            gate: SETTLER.into(),
             settle_tier: Tier::Seen,
         };
         let mut keys = BTreeMap::new();
@@ -96,7 +98,8 @@ impl Service {
             ("tenant-settler", "Settler GmbH", true, SETTLER),
         ];
         for (id, name, verified, payee) in tenants {
-            let tenant = NewTenant { id, name, verified, chain: CHAIN, payee, unclaimed: UNCLAIMED };
+            let tenant =
+                NewTenant { id, name, verified, chain: CHAIN, payee: payee.into(), unclaimed: UNCLAIMED.into() };
             store::tenants::put(&mut tx, &tenant).await.unwrap();
             let key = api::new_api_key().unwrap();
             store::api_keys::put(&mut tx, id, api::hash_api_key(&key), "test", Scope::ALL).await.unwrap();

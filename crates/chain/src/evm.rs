@@ -2,8 +2,8 @@
 
 use crate::logs::{self, Answer};
 use crate::{
-    Action, Block, Chain, Contracts, Error, Fees, GAS_PER_ITEM, Logs, Sent, Signed, Simulated, Slot, Tags, batch_gas,
-    wording,
+    Action, Block, Chain, Contracts, Error, Fees, GAS_PER_ITEM, Logs, Pack, Sent, Signed, Simulated, Slot, Tags,
+    Unseen, batch_gas, wording,
 };
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy::eips::{BlockId, BlockNumberOrTag, Decodable2718, Encodable2718};
@@ -16,11 +16,12 @@ use alloy::serde::WithOtherFields;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::transports::http::Http;
 use alloy::transports::{RpcError, TransportErrorKind};
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use alloy_sol_types::{SolCall, SolInterface};
 use domain::block::{Header, Outcome};
 use std::time::Duration;
 use terms::abi::{IInvoiceEscrow, ISettlementGate};
+use terms::{Account, InvoiceTerms, Terms, TxId};
 
 /// The most gas one action may use. A hostile token could ask for more than a block has: signed bytes that no node takes
 /// would hold up every nonce after them. What needs more would revert.
@@ -116,7 +117,7 @@ impl Evm {
         C::abi_decode_returns(&answer).map_err(|error| Error::Nonsense(error.to_string()))
     }
 
-    async fn tagged(&self, tag: BlockNumberOrTag) -> Result<Option<Block>, Error> {
+    async fn tagged(&self, tag: BlockNumberOrTag) -> Result<Option<Block<Bloom>>, Error> {
         Ok(self.provider.get_block_by_number(tag).await.map_err(|error| self.failed(&error))?.map(block))
     }
 
@@ -133,7 +134,7 @@ impl Evm {
 
     /// How many logs with a topic of ours a block's receipts have: what decides when an answer looks too short. None if
     /// the node does not know the question.
-    async fn logs_in_receipts(&self, block: &Block) -> Result<Option<usize>, Error> {
+    async fn logs_in_receipts(&self, block: &Block<Bloom>) -> Result<Option<usize>, Error> {
         let hash = block.header.hash;
         let receipts = match self.provider.get_block_receipts(hash.into()).await {
             Ok(receipts) => receipts.unwrap_or_default(),
@@ -154,6 +155,23 @@ impl Evm {
         Ok(self.tagged(tag).await?.map_or(0, |block| block.header.number))
     }
 
+    /// How many transactions of `account` were in the chain as of one block, by its hash.
+    async fn nonce_at(&self, account: Address, block: B256) -> Result<u64, Error> {
+        let count = self.provider.get_transaction_count(account).block_id(BlockId::hash(block));
+        count.await.map_err(|error| self.failed(&error))
+    }
+
+    /// Whether the node has a receipt for one of these transactions, in whatever block.
+    async fn mined(&self, txs: &[TxId]) -> Result<bool, Error> {
+        for tx in txs {
+            let receipt = self.provider.get_transaction_receipt(hash(*tx)?).await;
+            if receipt.map_err(|error| self.failed(&error))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn key(&self, signer: Address) -> Result<&PrivateKeySigner, Error> {
         let key = self.signers.iter().find(|key| key.address() == signer);
         key.ok_or_else(|| Error::Configuration(format!("no key of {signer} is configured")))
@@ -168,6 +186,7 @@ impl Evm {
         gas_limit: u64,
         fees: Fees,
     ) -> Result<Signed, Error> {
+        let signer = address(slot.signer)?;
         let tx = TxEip1559 {
             chain_id: self.id,
             nonce: slot.nonce,
@@ -179,7 +198,7 @@ impl Evm {
             access_list: alloy::eips::eip2930::AccessList::default(),
             input,
         };
-        self.sign_tx(slot.signer, tx)
+        self.sign_tx(signer, tx)
     }
 
     fn sign_tx(&self, signer: Address, mut tx: TxEip1559) -> Result<Signed, Error> {
@@ -187,12 +206,17 @@ impl Evm {
         let signature = self.key(signer)?.sign_transaction_sync(&mut tx);
         let signature = signature.map_err(|error| Error::Configuration(format!("cannot sign: {error}")))?;
         let envelope = TxEnvelope::from(tx.into_signed(signature));
-        let hash = *envelope.tx_hash();
-        Ok(Signed { raw: envelope.encoded_2718().into(), hash, gas_limit, max_fee })
+        let hash = TxId::Evm(*envelope.tx_hash());
+        Ok(Signed { raw: envelope.encoded_2718().into(), hash, gas_limit, max_fee, expires_after: None })
     }
 }
 
 impl Chain for Evm {
+    const NONCES: bool = true;
+    /// What the header says of the logs in its block: what is not in here is not in the block.
+    type Rest = Bloom;
+    type Prepared = ();
+
     fn id(&self) -> u64 {
         self.id
     }
@@ -212,7 +236,7 @@ impl Chain for Evm {
         Ok(Tags { latest, safe, final_ })
     }
 
-    async fn block(&self, number: u64) -> Result<Option<Block>, Error> {
+    async fn block(&self, number: u64) -> Result<Option<Block<Bloom>>, Error> {
         match self.tagged(BlockNumberOrTag::Number(number)).await? {
             Some(block) if block.header.number != number => {
                 Err(Error::Nonsense(format!("block {} for block {number}", block.header.number)))
@@ -221,10 +245,19 @@ impl Chain for Evm {
         }
     }
 
-    async fn logs(&self, block: &Block, escrow: Address) -> Result<Logs, Error> {
-        let hash = block.header.hash;
+    async fn next(&self, after: &Header) -> Result<Option<Block<Bloom>>, Error> {
+        let next = self.block(after.number + 1).await?;
+        Ok(next.filter(|block| block.header.parent_hash == after.hash))
+    }
+
+    async fn has(&self, block: &Header) -> Result<Option<bool>, Error> {
+        Ok(self.block(block.number).await?.map(|found| found.header.hash == block.hash))
+    }
+
+    async fn logs(&self, block: &Block<Bloom>, escrow: Account) -> Result<Logs, Error> {
+        let (hash, escrow) = (block.header.hash, address(escrow)?);
         let mut found = self.logs_at(hash).await?;
-        let answer = logs::weigh(&found, &block.bloom, escrow);
+        let answer = logs::weigh(&found, &block.rest, escrow);
         if answer != Answer::Whole {
             match self.logs_in_receipts(block).await? {
                 Some(there) if there == found.len() => {}
@@ -246,8 +279,8 @@ impl Chain for Evm {
         Ok(logs::read(&found, escrow))
     }
 
-    async fn outcome(&self, tx: B256, block: B256) -> Result<Option<Outcome>, Error> {
-        let receipt = self.provider.get_transaction_receipt(tx).await.map_err(|error| self.failed(&error))?;
+    async fn outcome(&self, tx: TxId, block: B256) -> Result<Option<Outcome>, Error> {
+        let receipt = self.provider.get_transaction_receipt(hash(tx)?).await.map_err(|error| self.failed(&error))?;
         Ok(receipt.filter(|receipt| receipt.block_hash == Some(block)).map(|receipt| Outcome {
             success: alloy::network::ReceiptResponse::status(&receipt),
             gas_used: receipt.gas_used,
@@ -255,45 +288,43 @@ impl Chain for Evm {
         }))
     }
 
-    fn signers(&self) -> Vec<Address> {
-        self.signers.iter().map(PrivateKeySigner::address).collect()
+    fn signers(&self) -> Vec<Account> {
+        self.signers.iter().map(|signer| signer.address().into()).collect()
     }
 
-    async fn nonce(&self, account: Address) -> Result<u64, Error> {
-        self.provider.get_transaction_count(account).await.map_err(|error| self.failed(&error))
+    async fn nonce(&self, account: Account) -> Result<u64, Error> {
+        self.provider.get_transaction_count(address(account)?).await.map_err(|error| self.failed(&error))
     }
 
-    async fn nonce_at(&self, account: Address, block: B256) -> Result<u64, Error> {
-        let count = self.provider.get_transaction_count(account).block_id(BlockId::hash(block));
-        count.await.map_err(|error| self.failed(&error))
+    /// A nonce that the final chain has behind it and for none of whose transactions there is a receipt was used by somebody
+    /// else: by whoever has the key too, or by ourselves before a backup.
+    async fn dead(&self, signer: Account, unseen: &[Unseen], final_: &Header) -> Result<Vec<u64>, Error> {
+        let count = self.nonce_at(address(signer)?, final_.hash).await?;
+        let mut dead = Vec::new();
+        for Unseen { nonce, txs, .. } in unseen.iter().filter(|unseen| unseen.nonce < count) {
+            if !self.mined(txs).await? {
+                dead.push(*nonce);
+            }
+        }
+        Ok(dead)
     }
 
-    async fn mined(&self, tx: B256) -> Result<bool, Error> {
-        let receipt = self.provider.get_transaction_receipt(tx).await.map_err(|error| self.failed(&error))?;
-        Ok(receipt.is_some())
-    }
-
-    async fn may_settle(&self, contracts: Contracts, signer: Address) -> Result<Simulated, Error> {
+    async fn may_settle(&self, contracts: Contracts, signer: Account) -> Result<Simulated, Error> {
         let nothing = ISettlementGate::settleBatchCall { terms: Vec::new(), gasPerItem: U256::ZERO };
-        let answer = self.try_call(signer, contracts.gate, nothing.abi_encode()).await;
+        let answer = self.try_call(address(signer)?, address(contracts.gate)?, nothing.abi_encode()).await;
         answer.map_or_else(|error| self.refused(error), |()| Ok(Simulated::Works(batch_gas(0))))
     }
 
-    async fn simulate(&self, contracts: Contracts, signer: Address, action: &Action) -> Result<Simulated, Error> {
+    async fn simulate(&self, contracts: Contracts, signer: Account, action: &Action) -> Result<Simulated, Error> {
         let answer = match action {
             Action::Settle(terms) => {
-                let mut answer = Ok(());
-                for terms in terms {
-                    if answer.is_ok() {
-                        let call = IInvoiceEscrow::settleCall { terms: terms.into() }.abi_encode();
-                        answer = self.try_call(contracts.gate, contracts.escrow, call).await;
-                    }
-                }
-                answer.map(|()| batch_gas(terms.len()))
+                let call = IInvoiceEscrow::settleCall { terms: evm(terms)?.into() }.abi_encode();
+                let (gate, escrow) = (address(contracts.gate)?, address(contracts.escrow)?);
+                self.try_call(gate, escrow, call).await.map(|()| batch_gas(1))
             }
             action => {
-                let (to, input) = call(contracts, action);
-                let request = TransactionRequest::default().from(signer).to(to).input(input.into());
+                let (to, input) = call(contracts, action)?;
+                let request = TransactionRequest::default().from(address(signer)?).to(to).input(input.into());
                 let request = WithOtherFields::new(request.gas_limit(MAX_ACTION_GAS));
                 // A fifth more: state may have changed a little by the time the transaction is mined.
                 self.provider
@@ -306,28 +337,53 @@ impl Chain for Evm {
         answer.map_or_else(|error| self.refused(error), |gas| Ok(Simulated::Works(gas)))
     }
 
+    /// All settlements are one batch and go first, in which one that fails fails alone; the others go each by itself.
+    fn pack(&self, _: Contracts, actions: &[(Action, u64)]) -> Vec<Pack> {
+        let (settles, others): (Vec<usize>, Vec<usize>) = (0..actions.len())
+            .partition(|item| actions.get(*item).is_some_and(|(action, _)| matches!(action, Action::Settle(_))));
+        let others = others
+            .into_iter()
+            .map(|item| Pack { items: vec![item], gas_limit: actions.get(item).map_or(0, |(_, gas)| *gas) });
+        let batch = (!settles.is_empty()).then(|| Pack { gas_limit: batch_gas(settles.len()), items: settles });
+        batch.into_iter().chain(others).collect()
+    }
+
     async fn fees(&self) -> Result<Fees, Error> {
         let fees = self.provider.estimate_eip1559_fees().await.map_err(|error| self.failed(&error))?;
         Ok(Fees { max: fees.max_fee_per_gas, priority: fees.max_priority_fee_per_gas })
     }
 
+    async fn prepare(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn sign(
         &self,
         contracts: Contracts,
-        action: &Action,
+        actions: &[Action],
         slot: Slot,
         gas_limit: u64,
         fees: Fees,
+        (): &(),
     ) -> Result<Signed, Error> {
-        let (to, input) = call(contracts, action);
+        let (to, input) = match actions {
+            [action] => call(contracts, action)?,
+            actions => {
+                let settled = actions.iter().map(|action| match action {
+                    Action::Settle(terms) => evm(terms),
+                    other => Err(Error::Configuration(format!("{other:?} does not go into a batch"))),
+                });
+                settle_batch(contracts, settled.collect::<Result<_, _>>()?)?
+            }
+        };
         self.sign_call(slot, to, input, gas_limit, fees)
     }
 
     fn sign_nothing(&self, slot: Slot, fees: Fees) -> Result<Signed, Error> {
-        self.sign_call(slot, slot.signer, Bytes::new(), TRANSFER_GAS, fees)
+        self.sign_call(slot, address(slot.signer)?, Bytes::new(), TRANSFER_GAS, fees)
     }
 
-    fn sign_again(&self, signer: Address, raw: &[u8], market: Fees, cap: u128) -> Result<Option<Signed>, Error> {
+    fn sign_again(&self, signer: Account, raw: &[u8], market: Fees, cap: u128) -> Result<Option<Signed>, Error> {
         let strange = |what: &str| Error::Nonsense(format!("a transaction of ours is {what}"));
         let envelope = TxEnvelope::decode_2718_exact(raw).map_err(|error| strange(&error.to_string()))?;
         let signed = envelope.as_eip1559().ok_or_else(|| strange("of another type"))?;
@@ -335,7 +391,7 @@ impl Chain for Evm {
         let last = Fees { max: tx.max_fee_per_gas, priority: tx.max_priority_fee_per_gas };
         let Some(fees) = last.raised(market, cap) else { return Ok(None) };
         (tx.max_fee_per_gas, tx.max_priority_fee_per_gas) = (fees.max, fees.priority);
-        self.sign_tx(signer, tx).map(Some)
+        self.sign_tx(address(signer)?, tx).map(Some)
     }
 
     async fn send(&self, raw: &[u8]) -> Sent {
@@ -349,28 +405,47 @@ impl Chain for Evm {
     }
 }
 
+/// An address here.
+fn address(account: Account) -> Result<Address, Error> {
+    account.evm().ok_or_else(|| Error::Configuration(format!("{account} is no address of an EVM chain")))
+}
+
+/// A transaction here.
+fn hash(tx: TxId) -> Result<B256, Error> {
+    tx.evm().ok_or_else(|| Error::Configuration(format!("{tx} is no transaction of an EVM chain")))
+}
+
+/// Terms here.
+fn evm(terms: &Terms) -> Result<&InvoiceTerms, Error> {
+    terms.evm().ok_or_else(|| Error::Configuration(format!("terms {} are for no EVM chain", terms.hash())))
+}
+
+/// Settlements, however few, go through the gate as a batch.
+fn settle_batch(contracts: Contracts, terms: Vec<&InvoiceTerms>) -> Result<(Address, Bytes), Error> {
+    let terms = terms.into_iter().map(Into::into).collect();
+    let call = ISettlementGate::settleBatchCall { terms, gasPerItem: U256::from(GAS_PER_ITEM) };
+    Ok((address(contracts.gate)?, call.abi_encode().into()))
+}
+
 /// The call an action is: to whom, and what.
-fn call(contracts: Contracts, action: &Action) -> (Address, Bytes) {
-    let Contracts { escrow, gate } = contracts;
-    match action {
-        Action::Settle(terms) => {
-            let terms = terms.iter().map(Into::into).collect();
-            let call = ISettlementGate::settleBatchCall { terms, gasPerItem: U256::from(GAS_PER_ITEM) };
-            (gate, call.abi_encode().into())
-        }
+fn call(contracts: Contracts, action: &Action) -> Result<(Address, Bytes), Error> {
+    let (escrow, gate) = (address(contracts.escrow)?, address(contracts.gate)?);
+    Ok(match action {
+        Action::Settle(terms) => settle_batch(contracts, vec![evm(terms)?])?,
         Action::Fund(terms, authorization) => {
             let (terms, authorization) = (terms.into(), authorization.clone());
             (gate, ISettlementGate::fundAndSettleCall { authorization, terms }.abi_encode().into())
         }
-        Action::Cancel(terms) => (gate, ISettlementGate::cancelCall { terms: terms.into() }.abi_encode().into()),
+        Action::Cancel(terms) => (gate, ISettlementGate::cancelCall { terms: evm(terms)?.into() }.abi_encode().into()),
         Action::Refund(terms, token) => {
-            (escrow, IInvoiceEscrow::refundCall { terms: terms.into(), token: *token }.abi_encode().into())
+            let (terms, token) = (evm(terms)?.into(), address(*token)?);
+            (escrow, IInvoiceEscrow::refundCall { terms, token }.abi_encode().into())
         }
         Action::RefundByOrder(terms, order, signature) => {
             let (terms, order, signature) = (terms.into(), order.clone(), signature.clone());
             (escrow, IInvoiceEscrow::refundByOrderCall { terms, order, signature }.abi_encode().into())
         }
-    }
+    })
 }
 
 /// What a revert of ours says, with its numbers.
@@ -384,14 +459,14 @@ fn in_words(data: &[u8]) -> String {
     }
 }
 
-fn block(block: AnyRpcBlock) -> Block {
+fn block(block: AnyRpcBlock) -> Block<Bloom> {
     let header = Header {
         number: block.header.number,
         hash: block.header.hash,
         parent_hash: block.header.parent_hash,
         timestamp: block.header.timestamp,
     };
-    Block { header, transactions: block.transactions.hashes().collect(), bloom: block.header.logs_bloom }
+    Block { header, transactions: block.transactions.hashes().map(TxId::Evm).collect(), rest: block.header.logs_bloom }
 }
 
 /// How a node's URL may appear in what others say: as it was given, as it is normalised, without user and password (HTTP

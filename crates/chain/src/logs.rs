@@ -67,8 +67,8 @@ fn meaning(log: &Log, escrow: Address) -> Result<Option<(RawLog, Meaning)>, Stri
     let tx_hash = log.transaction_hash.ok_or("it has no transaction")?;
     let raw = RawLog {
         index,
-        tx_hash,
-        address: log.address(),
+        tx_hash: tx_hash.into(),
+        address: log.address().into(),
         topics: log.topics().to_vec(),
         data: log.data().data.to_vec(),
     };
@@ -81,7 +81,7 @@ fn transfer(log: &Log) -> Result<Meaning, String> {
         return Err(format!("a Transfer with {topics} topics and {bytes} bytes is not one of an ERC-20"));
     }
     let transfer = IERC20::Transfer::decode_log_data(log.data()).map_err(|error| error.to_string())?;
-    Ok(Meaning::Transfer { from: transfer.from, to: transfer.to, amount: transfer.value })
+    Ok(Meaning::Transfer { from: transfer.from.into(), to: transfer.to.into(), amount: transfer.value })
 }
 
 fn recorded(log: &Log) -> Result<Meaning, String> {
@@ -92,8 +92,8 @@ fn recorded(log: &Log) -> Result<Meaning, String> {
     Ok(Meaning::Recorded {
         terms_hash: event.termsHash,
         kind: event.kind,
-        token: event.token,
-        to: event.to,
+        token: event.token.into(),
+        to: event.to.into(),
         amount: event.amount,
         paid: event.paid,
         status: event.status,
@@ -107,12 +107,14 @@ fn odd(log: &Log, escrow: Address, why: String) -> OddLog {
         let words = log.topics().iter().skip(1).map(|topic| topic.0);
         let words = words.chain(log.data().data.chunks_exact(32).filter_map(|word| word.try_into().ok()));
         let words = words.take(MAX_WORDS).map(B256::new);
-        About::Purses(words.filter(|word| word.starts_with(&[0; 12])).map(Address::from_word).collect())
+        About::Purses(
+            words.filter(|word| word.starts_with(&[0; 12])).map(|word| Address::from_word(word).into()).collect(),
+        )
     };
     OddLog {
         index: log.log_index,
-        tx_hash: log.transaction_hash,
-        address: log.address(),
+        tx_hash: log.transaction_hash.map(Into::into),
+        address: log.address().into(),
         topics: log.topics().to_vec(),
         data: log.data().data.to_vec(),
         about,

@@ -1,11 +1,12 @@
 //! What a chain shows: blocks, the logs in them and what they mean.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{B256, U256};
+use terms::{Account, TxId};
 
 /// A block's header, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Height.
+    /// Height; on Solana the slot. Blocks follow one another, their numbers need not: there are slots without a block.
     pub number: u64,
     /// Hash.
     pub hash: B256,
@@ -21,9 +22,9 @@ pub struct RawLog {
     /// Its place in the block.
     pub index: u64,
     /// Its transaction.
-    pub tx_hash: B256,
-    /// The contract that emitted it.
-    pub address: Address,
+    pub tx_hash: TxId,
+    /// Who emitted it: a contract, or a program. Of a transfer: the token that moved.
+    pub address: Account,
     /// Up to four topics.
     pub topics: Vec<B256>,
     /// The rest.
@@ -36,9 +37,9 @@ pub enum Meaning {
     /// A token says it moved `amount` to `to`.
     Transfer {
         /// From.
-        from: Address,
+        from: Account,
         /// To.
-        to: Address,
+        to: Account,
         /// Base units, as claimed.
         amount: U256,
     },
@@ -49,9 +50,9 @@ pub enum Meaning {
         /// 1 settle, 2 pay, 3 cancel, 4 refund, 5 refund by order.
         kind: u8,
         /// The token that moved.
-        token: Address,
+        token: Account,
         /// To whom.
-        to: Address,
+        to: Account,
         /// Base units.
         amount: U256,
         /// Cumulative base units paid.
@@ -67,9 +68,9 @@ pub struct OddLog {
     /// Its place in the block, if the node says one.
     pub index: Option<u64>,
     /// Its transaction, if the node says one.
-    pub tx_hash: Option<B256>,
+    pub tx_hash: Option<TxId>,
     /// The contract that emitted it.
-    pub address: Address,
+    pub address: Account,
     /// Up to four topics.
     pub topics: Vec<B256>,
     /// The rest.
@@ -86,14 +87,14 @@ pub enum About {
     /// It is the escrow's own.
     Escrow,
     /// A token says that it moved to one of these addresses, or names them at least.
-    Purses(Vec<Address>),
+    Purses(Vec<Account>),
 }
 
 /// A transaction of ours in a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
-    /// Its hash.
-    pub tx_hash: B256,
+    /// Its name.
+    pub tx_hash: TxId,
     /// How it ended; none while the node has no receipt for it.
     pub outcome: Option<Outcome>,
 }
@@ -103,8 +104,8 @@ pub struct Observed {
 pub struct Outcome {
     /// Whether it did not revert.
     pub success: bool,
-    /// Gas it used.
+    /// Gas it used; on Solana compute units.
     pub gas_used: u64,
-    /// What it cost, in wei.
+    /// What it cost, in the smallest unit of the chain's own coin: wei, lamports.
     pub fee: u128,
 }

@@ -1,7 +1,8 @@
 //! What must happen on a chain, and how far it has come. See `docs/ARCHITECTURE.md`, "An intent's life".
 
 use crate::words;
-use alloy_primitives::{Address, B256, Keccak256, U256};
+use alloy_primitives::{B256, Keccak256, U256};
+use terms::Account;
 
 words! {
     /// What an intent wants done.
@@ -99,14 +100,14 @@ impl Answer {
 
 /// The id of an intent: what is to be done to which invoice, and the cumulative total on chain before it. The chain
 /// itself refuses to do the same thing twice, so two intents with one id are one intent (`research/offchain.md` §2.1).
-pub fn intent_id(kind: IntentKind, chain: u64, terms_hash: B256, token: Address, cumulative_before: U256) -> B256 {
+pub fn intent_id(kind: IntentKind, chain: u64, terms_hash: B256, token: Account, cumulative_before: U256) -> B256 {
     let mut hasher = Keccak256::new();
     hasher.update(b"monay:intent:v1");
     hasher.update(kind.as_str().as_bytes());
     hasher.update([0]);
     hasher.update(chain.to_be_bytes());
     hasher.update(terms_hash);
-    hasher.update(token);
+    hasher.update(token.as_bytes());
     hasher.update(cumulative_before.to_be_bytes::<32>());
     hasher.finalize()
 }

@@ -8,7 +8,8 @@ use crate::intent::{IntentKind, IntentState, intent_id};
 use crate::invoice::{Exception, InvoiceEvent, Settlement};
 use crate::tier::{Heights, Tier};
 use crate::wallet::{DestructionReason, WalletStatus};
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{B256, U256};
+use terms::Account;
 
 /// Settling stops this long before `closes_at`, because clocks differ (PROTOCOL §7). Seconds.
 pub const SETTLE_MARGIN_SECONDS: u64 = 10 * 60;
@@ -51,7 +52,7 @@ pub struct EventFact {
     /// What happened.
     pub what: Recorded,
     /// The token that moved.
-    pub token: Address,
+    pub token: Account,
     /// Base units that moved.
     pub amount: U256,
     /// Cumulative base units paid to the payee after it.
@@ -72,7 +73,7 @@ pub struct IntentFact {
     /// What it wants.
     pub kind: IntentKind,
     /// Of which token.
-    pub token: Address,
+    pub token: Account,
     /// The cumulative total it starts from.
     pub cumulative_before: U256,
     /// How far it has come.
@@ -113,7 +114,7 @@ pub struct Facts {
     /// The terms' hash.
     pub terms_hash: B256,
     /// The invoice's token.
-    pub token: Address,
+    pub token: Account,
     /// The invoice's amount, base units.
     pub amount: u128,
     /// Whether partial payments are passed on.
@@ -156,7 +157,7 @@ pub struct Wanted {
     /// What is to be done.
     pub kind: IntentKind,
     /// With which token.
-    pub token: Address,
+    pub token: Account,
     /// The cumulative total on chain before it.
     pub cumulative_before: U256,
 }

@@ -3,18 +3,18 @@
 //! A nonce belongs to the transaction that commits signed bytes for it, and is taken under a lease with a fencing token
 //! ([`crate::leases`]). Several attempts may share a nonce; whichever a finalized block has decides for all of them.
 
-use crate::codec::{Columns, big};
+use crate::codec::{Columns, big, chain_id};
 use crate::invoices::terms_of;
 use crate::leases::{self, Lease};
 use crate::{Error, PgConnection, orders, statements};
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{B256, Bytes};
 use domain::intent::{Answer, AttemptState, IntentKind};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use terms::InvoiceTerms;
 use terms::abi::{Authorization, RefundOrder};
+use terms::{Account, Terms, TxId};
 
 statements! {
     WAITING = "SELECT n.id, n.kind, n.token AS intent_token, n.tries, t.invoice_id, t.version, t.chain_id, t.invoice_key, t.payee,
@@ -32,10 +32,10 @@ statements! {
             AND state IN ('accepted', 'signed', 'broadcast', 'unknown')";
     DEFER = "UPDATE intents SET deferrals = LEAST(deferrals + 1, 1000), last_error = $2, updated_at = now(), state = 'accepted',
             not_before = now() + make_interval(secs => LEAST(60, 0.5 * power(2, LEAST(deferrals, 10)))) WHERE id = $1";
-    INSERT_ATTEMPT = "INSERT INTO attempts (chain_id, signer, nonce, seq, raw_tx, tx_hash, gas_limit, max_fee, state, lease_epoch, noop)
-        VALUES ($1, $2::address20, $3,
-            (SELECT COALESCE(MAX(seq) + 1, 0) FROM attempts WHERE chain_id = $1 AND signer = $2::address20 AND nonce = $3),
-            $4, $5, $6, $7::text::numeric, 'signed', $8, $9 OR COALESCE((SELECT noop FROM attempts WHERE id = $10), FALSE))
+    INSERT_ATTEMPT = "INSERT INTO attempts (chain_id, signer, nonce, seq, raw_tx, tx_hash, gas_limit, max_fee, expires_after, state, lease_epoch, noop)
+        VALUES ($1, $2::account, $3,
+            (SELECT COALESCE(MAX(seq) + 1, 0) FROM attempts WHERE chain_id = $1 AND signer = $2::account AND nonce = $3),
+            $4, $5, $6, $7::text::numeric, $11, 'signed', $8, $9 OR COALESCE((SELECT noop FROM attempts WHERE id = $10), FALSE))
         RETURNING id";
     LINK = "INSERT INTO attempt_intents (attempt_id, intent_id) SELECT $1, unnest($2::bytea[])";
     LINK_AS = "INSERT INTO attempt_intents (attempt_id, intent_id) SELECT $1, intent_id FROM attempt_intents WHERE attempt_id = $2";
@@ -73,11 +73,12 @@ statements! {
         WHERE n.id IN (SELECT l.intent_id FROM attempt_intents l JOIN attempts a ON a.id = l.attempt_id
             WHERE a.chain_id = $1 AND a.signer = $2 AND a.nonce = $3)
         AND n.state IN ('signed', 'broadcast', 'unknown') ORDER BY n.terms_hash FOR UPDATE OF i";
-    SPENT = "SELECT a.nonce, array_agg(a.tx_hash::bytea) AS hashes FROM attempts a
-        WHERE a.chain_id = $1 AND a.signer = $2 AND a.state IN ('signed', 'broadcast', 'unknown') AND a.nonce < $3
+    UNSEEN = "SELECT a.nonce, array_agg(a.tx_hash::bytea) AS hashes,
+            CASE WHEN bool_and(a.expires_after IS NOT NULL) THEN max(a.expires_after) END AS expires_after FROM attempts a
+        WHERE a.chain_id = $1 AND a.signer = $2 AND a.state IN ('signed', 'broadcast', 'unknown')
         AND NOT EXISTS (SELECT 1 FROM attempts b JOIN observations o ON o.tx_hash = b.tx_hash
             WHERE b.chain_id = a.chain_id AND b.signer = a.signer AND b.nonce = a.nonce)
-        GROUP BY a.nonce ORDER BY a.nonce LIMIT $4";
+        GROUP BY a.nonce ORDER BY a.nonce LIMIT $3";
     GAPS = "SELECT g.nonce FROM signers s, generate_series(GREATEST($3::bigint, s.first_nonce),
             LEAST(s.next_nonce, GREATEST($3::bigint, s.first_nonce) + $4::bigint) - 1) AS g (nonce)
         WHERE s.chain_id = $1 AND s.address = $2 AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.chain_id = $1 AND a.signer = $2
@@ -133,9 +134,9 @@ pub struct Waiting {
 #[derive(Clone, Debug)]
 pub struct Work {
     /// With which token.
-    pub token: Address,
+    pub token: Account,
     /// For whom.
-    pub terms: InvoiceTerms,
+    pub terms: Terms,
     /// What else it needs.
     pub payload: Payload,
 }
@@ -149,12 +150,14 @@ pub struct NewAttempt<'a> {
     pub nonce: u64,
     /// The bytes that go on the wire.
     pub raw_tx: &'a [u8],
-    /// Their hash.
-    pub tx_hash: B256,
+    /// Their name.
+    pub tx_hash: TxId,
     /// Gas limit.
     pub gas_limit: u64,
-    /// The most it pays per unit of gas, in wei.
+    /// The most it pays per unit of gas, in the chain's own smallest unit of it.
     pub max_fee: u128,
+    /// The last block height at which it may land; `None`: any.
+    pub expires_after: Option<u64>,
     /// What it is for.
     pub purpose: Purpose<'a>,
 }
@@ -180,7 +183,7 @@ pub struct OpenAttempt {
     /// The bytes.
     pub raw_tx: Vec<u8>,
     /// Their hash.
-    pub tx_hash: B256,
+    pub tx_hash: TxId,
     /// Signed, broadcast or unknown.
     pub state: AttemptState,
     /// What a node said last.
@@ -203,7 +206,7 @@ pub struct EndedAttempt {
     /// Nonce.
     pub nonce: u64,
     /// Hash.
-    pub tx_hash: B256,
+    pub tx_hash: TxId,
     /// Whether it did nothing but use the nonce up.
     pub noop: bool,
     /// Whether it did not revert, as far as is known.
@@ -221,20 +224,22 @@ pub struct WithoutEffect {
     pub invoice_id: String,
 }
 
-/// A nonce that the chain has behind it and of which no mirrored block has a transaction of ours.
+/// A nonce that is not closed and of which no mirrored block has a transaction of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpentNonce {
+pub struct UnseenNonce {
     /// The nonce.
     pub nonce: u64,
     /// Our transactions under it.
-    pub hashes: Vec<B256>,
+    pub txs: Vec<TxId>,
+    /// The last block height at which any of them may land; `None`: any.
+    pub expires_after: Option<u64>,
 }
 
 /// How much a signer has on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
     /// The signer.
-    pub signer: Address,
+    pub signer: Account,
     /// Nonces whose transactions no mirrored block has.
     pub in_flight: u64,
     /// Whether a node said that it has too little coin for one of them.
@@ -261,7 +266,7 @@ pub async fn waiting(
     limit: u32,
 ) -> Result<Vec<Waiting>, Error> {
     let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
-    let query = sqlx::query(WAITING).bind(big(chain)?).bind(i64::from(limit)).bind(kinds);
+    let query = sqlx::query(WAITING).bind(chain_id(chain)).bind(i64::from(limit)).bind(kinds);
     let mut waiting = Vec::new();
     for row in query.fetch_all(&mut *db).await? {
         let (id, kind) = (row.hash("id")?, row.word("kind")?);
@@ -283,7 +288,7 @@ async fn work_of(db: &mut PgConnection, id: B256, kind: IntentKind, row: &PgRow)
         IntentKind::Fund => Payload::Authorization(orders::authorization_of(db, id).await?),
         IntentKind::Settle | IntentKind::Cancel | IntentKind::Refund => Payload::None,
     };
-    Ok(Work { token: row.address("intent_token")?, terms: terms_of(row)?, payload })
+    Ok(Work { token: row.account("intent_token")?, terms: terms_of(row)?, payload })
 }
 
 /// Holds those of the intents that still wait and that nobody else holds, until the transaction ends; returns them.
@@ -311,11 +316,11 @@ pub async fn sign(db: &mut PgConnection, attempt: &NewAttempt<'_>) -> Result<i64
     let lease = attempt.lease;
     leases::check(db, lease).await?;
     let row = sqlx::query(INSERT_ATTEMPT)
-        .bind(big(lease.chain)?)
-        .bind(lease.signer.as_slice())
+        .bind(chain_id(lease.chain))
+        .bind(lease.signer.as_bytes())
         .bind(big(attempt.nonce)?)
         .bind(attempt.raw_tx)
-        .bind(attempt.tx_hash.as_slice())
+        .bind(attempt.tx_hash.as_bytes())
         .bind(big(attempt.gas_limit)?)
         .bind(attempt.max_fee.to_string())
         .bind(lease.epoch)
@@ -324,6 +329,7 @@ pub async fn sign(db: &mut PgConnection, attempt: &NewAttempt<'_>) -> Result<i64
             Purpose::Again(other) => Some(other),
             Purpose::Intents(_) | Purpose::Nothing => None,
         })
+        .bind(attempt.expires_after.map(big).transpose()?)
         .fetch_one(&mut *db)
         .await?;
     let id: i64 = row.try_get("id")?;
@@ -355,11 +361,11 @@ pub async fn mark(db: &mut PgConnection, attempt: i64, answer: Answer, words: Op
 pub async fn open(
     db: &mut PgConnection,
     chain: u64,
-    signer: Address,
+    signer: Account,
     quiet: Duration,
     limit: u32,
 ) -> Result<Vec<OpenAttempt>, Error> {
-    let query = sqlx::query(OPEN).bind(big(chain)?).bind(signer.as_slice());
+    let query = sqlx::query(OPEN).bind(chain_id(chain)).bind(signer.as_bytes());
     let millis = i32::try_from(quiet.as_millis()).unwrap_or(i32::MAX);
     let rows = query.bind(millis).bind(i64::from(limit)).fetch_all(db).await?;
     let open = |row: &PgRow| {
@@ -368,7 +374,7 @@ pub async fn open(
             id: row.try_get("id")?,
             nonce: row.u64("nonce")?,
             raw_tx: row.try_get("raw_tx")?,
-            tx_hash: row.hash("tx_hash")?,
+            tx_hash: row.tx("tx_hash")?,
             state: row.word("state")?,
             answer: answer.map(|_| row.word("answer")).transpose()?,
             rejections: u32::try_from(row.try_get::<i32, _>("rejections")?).unwrap_or(0),
@@ -381,14 +387,14 @@ pub async fn open(
 }
 
 /// The signer's transactions that are in a finalized block and not closed yet.
-pub async fn ended(db: &mut PgConnection, chain: u64, signer: Address, limit: u32) -> Result<Vec<EndedAttempt>, Error> {
-    let query = sqlx::query(ENDED).bind(big(chain)?).bind(signer.as_slice()).bind(i64::from(limit));
+pub async fn ended(db: &mut PgConnection, chain: u64, signer: Account, limit: u32) -> Result<Vec<EndedAttempt>, Error> {
+    let query = sqlx::query(ENDED).bind(chain_id(chain)).bind(signer.as_bytes()).bind(i64::from(limit));
     let rows = query.fetch_all(db).await?;
     let ended = |row: &PgRow| {
         Ok(EndedAttempt {
             id: row.try_get("id")?,
             nonce: row.u64("nonce")?,
-            tx_hash: row.hash("tx_hash")?,
+            tx_hash: row.tx("tx_hash")?,
             noop: row.try_get("noop")?,
             success: row.try_get("success")?,
         })
@@ -403,7 +409,7 @@ pub async fn end(db: &mut PgConnection, attempt: i64) -> Result<Vec<WithoutEffec
     let Some(row) = sqlx::query(END_ATTEMPT).bind(attempt).fetch_optional(&mut *db).await? else {
         return Ok(Vec::new());
     };
-    let (chain, signer, nonce) = (row.u64("chain_id")?, row.address("signer")?, row.u64("nonce")?);
+    let (chain, signer, nonce) = (row.chain("chain_id")?, row.account("signer")?, row.u64("nonce")?);
     replace(db, chain, signer, nonce, "another transaction under this nonce is final").await?;
     without_effect(db, chain, signer, nonce).await
 }
@@ -413,7 +419,7 @@ pub async fn end(db: &mut PgConnection, attempt: i64) -> Result<Vec<WithoutEffec
 pub async fn give_up_nonce(
     db: &mut PgConnection,
     chain: u64,
-    signer: Address,
+    signer: Account,
     nonce: u64,
     words: &str,
 ) -> Result<Vec<WithoutEffect>, Error> {
@@ -423,18 +429,18 @@ pub async fn give_up_nonce(
     }
 }
 
-async fn replace(db: &mut PgConnection, chain: u64, signer: Address, nonce: u64, words: &str) -> Result<u64, Error> {
-    let query = sqlx::query(REPLACE).bind(big(chain)?).bind(signer.as_slice()).bind(big(nonce)?).bind(words);
+async fn replace(db: &mut PgConnection, chain: u64, signer: Account, nonce: u64, words: &str) -> Result<u64, Error> {
+    let query = sqlx::query(REPLACE).bind(chain_id(chain)).bind(signer.as_bytes()).bind(big(nonce)?).bind(words);
     Ok(query.execute(db).await?.rows_affected())
 }
 
 async fn without_effect(
     db: &mut PgConnection,
     chain: u64,
-    signer: Address,
+    signer: Account,
     nonce: u64,
 ) -> Result<Vec<WithoutEffect>, Error> {
-    let query = sqlx::query(WITHOUT_EFFECT).bind(big(chain)?).bind(signer.as_slice()).bind(big(nonce)?);
+    let query = sqlx::query(WITHOUT_EFFECT).bind(chain_id(chain)).bind(signer.as_bytes()).bind(big(nonce)?);
     let rows = query.fetch_all(db).await?;
     let intent = |row: &PgRow| {
         Ok(WithoutEffect {
@@ -446,23 +452,21 @@ async fn without_effect(
     rows.iter().map(intent).collect()
 }
 
-/// The signer's nonces below `count` that are not closed and of which no mirrored block has a transaction.
-pub async fn spent(
-    db: &mut PgConnection,
-    chain: u64,
-    signer: Address,
-    count: u64,
-    limit: u32,
-) -> Result<Vec<SpentNonce>, Error> {
-    let query = sqlx::query(SPENT).bind(big(chain)?).bind(signer.as_slice()).bind(big(count)?).bind(i64::from(limit));
+/// The signer's nonces that are not closed and of which no mirrored block has a transaction, lowest first.
+pub async fn unseen(db: &mut PgConnection, chain: u64, signer: Account, limit: u32) -> Result<Vec<UnseenNonce>, Error> {
+    let query = sqlx::query(UNSEEN).bind(chain_id(chain)).bind(signer.as_bytes()).bind(i64::from(limit));
     let rows = query.fetch_all(db).await?;
-    let spent = |row: &PgRow| {
-        let hashes: Vec<Vec<u8>> = row.try_get("hashes")?;
-        let hashes = hashes.iter().map(|hash| B256::try_from(hash.as_slice()));
-        let hashes = hashes.collect::<Result<_, _>>().map_err(|_| crate::codec::corrupt("hashes"))?;
-        Ok(SpentNonce { nonce: row.u64("nonce")?, hashes })
+    let unseen = |row: &PgRow| {
+        let txs: Vec<Vec<u8>> = row.try_get("hashes")?;
+        let txs = txs.iter().map(|tx| TxId::from_bytes(tx)).collect::<Result<_, _>>();
+        let expires_after: Option<i64> = row.try_get("expires_after")?;
+        Ok(UnseenNonce {
+            nonce: row.u64("nonce")?,
+            txs: txs.map_err(|_| crate::codec::corrupt("hashes"))?,
+            expires_after: expires_after.map(|_| row.u64("expires_after")).transpose()?,
+        })
     };
-    rows.iter().map(spent).collect()
+    rows.iter().map(unseen).collect()
 }
 
 /// The signer's nonces from `count` on, at most `limit` of them looked at, that were given out and have no transaction that
@@ -470,27 +474,28 @@ pub async fn spent(
 pub async fn gaps(
     db: &mut PgConnection,
     chain: u64,
-    signer: Address,
+    signer: Account,
     count: u64,
     limit: u32,
 ) -> Result<Vec<u64>, Error> {
-    let query = sqlx::query(GAPS).bind(big(chain)?).bind(signer.as_slice()).bind(big(count)?).bind(i64::from(limit));
+    let query =
+        sqlx::query(GAPS).bind(chain_id(chain)).bind(signer.as_bytes()).bind(big(count)?).bind(i64::from(limit));
     query.fetch_all(db).await?.iter().map(|row| row.u64("nonce")).collect()
 }
 
 /// The signers that have transactions which are not closed, whether we hold them or not.
-pub async fn busy(db: &mut PgConnection, chain: u64) -> Result<Vec<Address>, Error> {
-    let rows = sqlx::query(BUSY).bind(big(chain)?).fetch_all(db).await?;
-    rows.iter().map(|row| row.address("signer")).collect()
+pub async fn busy(db: &mut PgConnection, chain: u64) -> Result<Vec<Account>, Error> {
+    let rows = sqlx::query(BUSY).bind(chain_id(chain)).fetch_all(db).await?;
+    rows.iter().map(|row| row.account("signer")).collect()
 }
 
 /// How much these signers have on their way: the one to use next first.
-pub async fn load(db: &mut PgConnection, chain: u64, signers: &[Address]) -> Result<Vec<Load>, Error> {
-    let signers: Vec<&[u8]> = signers.iter().map(|signer| signer.as_slice()).collect();
-    let rows = sqlx::query(LOAD).bind(big(chain)?).bind(signers).fetch_all(db).await?;
+pub async fn load(db: &mut PgConnection, chain: u64, signers: &[Account]) -> Result<Vec<Load>, Error> {
+    let signers: Vec<&[u8]> = signers.iter().map(Account::as_bytes).collect();
+    let rows = sqlx::query(LOAD).bind(chain_id(chain)).bind(signers).fetch_all(db).await?;
     let load = |row: &PgRow| {
         Ok(Load {
-            signer: row.address("address")?,
+            signer: row.account("address")?,
             in_flight: row.u64("in_flight")?,
             unfunded: row.try_get("unfunded")?,
         })
@@ -500,6 +505,6 @@ pub async fn load(db: &mut PgConnection, chain: u64, signers: &[Address]) -> Res
 
 /// How many intents are where, on one chain.
 pub async fn backlog(db: &mut PgConnection, chain: u64) -> Result<Backlog, Error> {
-    let row = sqlx::query(BACKLOG).bind(big(chain)?).fetch_one(db).await?;
+    let row = sqlx::query(BACKLOG).bind(chain_id(chain)).fetch_one(db).await?;
     Ok(Backlog { waiting: row.u64("waiting")?, in_flight: row.u64("in_flight")?, failed: row.u64("failed")? })
 }

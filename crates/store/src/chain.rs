@@ -1,37 +1,39 @@
 //! The mirror of a chain: blocks by hash, the logs that concern us, and how far we are.
 
-use crate::codec::{Columns, big};
+use crate::codec::{Columns, big, chain_id};
 use crate::{Error, PgConnection, quarantine, statements};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use domain::block::About;
 use domain::tier::{Heights, Tier};
 use sqlx::postgres::PgRow;
 use sqlx::{Connection, Row};
 use std::collections::{BTreeMap, BTreeSet};
+use terms::{Account, TxId};
 
 pub use domain::block::{Header, Meaning, Observed, OddLog, Outcome, RawLog};
 
 statements! {
-    INSERT_CHAIN = "INSERT INTO chains (chain_id, name, genesis_hash, escrow, token, settler, settle_tier, start_number,
-            tip_number, tip_hash, tip_timestamp, safe_number, final_number, final_timestamp)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $8, $8, $10) ON CONFLICT (chain_id) DO NOTHING";
+    INSERT_CHAIN = "INSERT INTO chains (chain_id, name, genesis_hash, escrow, token, token_2022, settler, gate, settle_tier,
+            start_number, tip_number, tip_hash, tip_timestamp, safe_number, final_number, final_timestamp)
+        VALUES ($1, $2, $3, $4, $5, $11, $6, $12, $7, $8, $8, $9, $10, $8, $8, $10) ON CONFLICT (chain_id) DO NOTHING";
     INSERT_START = "INSERT INTO blocks (chain_id, number, hash, parent_hash, timestamp) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (chain_id, number) DO NOTHING";
-    GET = "SELECT chain_id, name, genesis_hash, escrow, token, settler, settle_tier, start_number, tip_number, tip_hash,
-        tip_timestamp, safe_number, final_number, final_timestamp FROM chains WHERE chain_id = $1";
-    ALL = "SELECT chain_id, name, genesis_hash, escrow, token, settler, settle_tier, start_number, tip_number, tip_hash,
-        tip_timestamp, safe_number, final_number, final_timestamp FROM chains ORDER BY chain_id";
+    GET = "SELECT chain_id, name, genesis_hash, escrow, token, token_2022, settler, gate, settle_tier, start_number, tip_number,
+        tip_hash, tip_timestamp, safe_number, final_number, final_timestamp FROM chains WHERE chain_id = $1";
+    ALL = "SELECT chain_id, name, genesis_hash, escrow, token, token_2022, settler, gate, settle_tier, start_number, tip_number,
+        tip_hash, tip_timestamp, safe_number, final_number, final_timestamp FROM chains ORDER BY chain_id";
     // NO KEY: rows that refer to the chain (new invoices, intents) can be written meanwhile, else they would wait for each
     // block, and a request that holds an invoice's row would deadlock with a block that wants it.
     LOCK = "SELECT tip_hash FROM chains WHERE chain_id = $1 FOR NO KEY UPDATE";
-    BLOCK_HASH = "SELECT hash FROM blocks WHERE chain_id = $1 AND number = $2";
     INSERT_BLOCK = "INSERT INTO blocks (chain_id, number, hash, parent_hash, timestamp) VALUES ($1, $2, $3, $4, $5)";
     MOVE_TIP = "UPDATE chains SET tip_number = $2, tip_hash = $3, tip_timestamp = $4, safe_number = LEAST(safe_number, $2),
         final_number = LEAST(final_number, $2), updated_at = now() WHERE chain_id = $1";
     MOVE_TAGS = "UPDATE chains SET safe_number = $2, final_number = $3,
         final_timestamp = COALESCE((SELECT timestamp FROM blocks WHERE chain_id = $1 AND number = $3), final_timestamp),
         updated_at = now() WHERE chain_id = $1";
-    BLOCK = "SELECT number, hash, parent_hash, timestamp FROM blocks WHERE chain_id = $1 AND number = $2";
+    // Numbers may have holes: the highest block there is at or below one.
+    AT_OR_BELOW = "SELECT number, hash, parent_hash, timestamp FROM blocks WHERE chain_id = $1 AND number <= $2
+        ORDER BY number DESC LIMIT 1";
     DELETE_BLOCK = "DELETE FROM blocks WHERE chain_id = $1 AND number = $2";
     TERMS_AT_PURSES = "SELECT terms_hash, purse, token FROM invoice_terms WHERE chain_id = $1 AND purse = ANY($2)";
     KNOWN_TERMS = "SELECT terms_hash, token FROM invoice_terms WHERE chain_id = $1 AND terms_hash = ANY($2)";
@@ -96,12 +98,16 @@ pub struct Deployed {
     pub name: String,
     /// The hash of block 0.
     pub genesis_hash: B256,
-    /// The `InvoiceEscrow`.
-    pub escrow: Address,
+    /// The `InvoiceEscrow`; on Solana the program.
+    pub escrow: Account,
     /// The token invoices are paid in.
-    pub token: Address,
-    /// Who settles.
-    pub settler: Address,
+    pub token: Account,
+    /// Whether the token belongs to Token-2022: only on Solana.
+    pub token_2022: bool,
+    /// Who settles: what the terms say.
+    pub settler: Account,
+    /// The `SettlementGate`: on EVM chains the settler itself, on Solana the program whose address the settler is.
+    pub gate: Account,
     /// The tier at which a deposit is settled.
     pub settle_tier: Tier,
 }
@@ -125,18 +131,20 @@ pub struct Mirror {
 
 /// Makes the chain known, starting the mirror at `start`; or checks that it is the one that is known.
 pub async fn put(db: &mut PgConnection, deployed: &Deployed, start: &Header) -> Result<Mirror, Error> {
-    let chain = big(deployed.chain)?;
+    let chain = chain_id(deployed.chain);
     sqlx::query(INSERT_CHAIN)
         .bind(chain)
         .bind(&deployed.name)
         .bind(deployed.genesis_hash.as_slice())
-        .bind(deployed.escrow.as_slice())
-        .bind(deployed.token.as_slice())
-        .bind(deployed.settler.as_slice())
+        .bind(deployed.escrow.as_bytes())
+        .bind(deployed.token.as_bytes())
+        .bind(deployed.settler.as_bytes())
         .bind(deployed.settle_tier.as_str())
         .bind(big(start.number)?)
         .bind(start.hash.as_slice())
         .bind(big(start.timestamp)?)
+        .bind(deployed.token_2022)
+        .bind(deployed.gate.as_bytes())
         .execute(&mut *db)
         .await?;
     let mirror = get(db, deployed.chain).await?;
@@ -155,7 +163,7 @@ pub async fn put(db: &mut PgConnection, deployed: &Deployed, start: &Header) -> 
 
 /// How far the mirror of `chain` has come.
 pub async fn get(db: &mut PgConnection, chain: u64) -> Result<Mirror, Error> {
-    let row = sqlx::query(GET).bind(big(chain)?).fetch_optional(db).await?;
+    let row = sqlx::query(GET).bind(chain_id(chain)).fetch_optional(db).await?;
     let row = row.ok_or_else(|| {
         Error::Missing(format!("chain {chain} is not in the database: run `monay migrate` with the same configuration"))
     })?;
@@ -170,12 +178,14 @@ pub async fn all(db: &mut PgConnection) -> Result<Vec<Mirror>, Error> {
 fn mirror(row: &PgRow) -> Result<Mirror, Error> {
     Ok(Mirror {
         deployed: Deployed {
-            chain: row.u64("chain_id")?,
+            chain: row.chain("chain_id")?,
             name: row.try_get("name")?,
             genesis_hash: row.hash("genesis_hash")?,
-            escrow: row.address("escrow")?,
-            token: row.address("token")?,
-            settler: row.address("settler")?,
+            escrow: row.account("escrow")?,
+            token: row.account("token")?,
+            token_2022: row.try_get("token_2022")?,
+            settler: row.account("settler")?,
+            gate: row.account("gate")?,
             settle_tier: row.word("settle_tier")?,
         },
         start: row.u64("start_number")?,
@@ -193,14 +203,14 @@ fn mirror(row: &PgRow) -> Result<Mirror, Error> {
 /// Holds the chain for this transaction, and refuses if its tip is not the one the caller built on: two indexers on one
 /// database take turns and never interleave.
 pub async fn lock(db: &mut PgConnection, chain: u64, tip: B256) -> Result<(), Error> {
-    let row = sqlx::query(LOCK).bind(big(chain)?).fetch_one(db).await?;
+    let row = sqlx::query(LOCK).bind(chain_id(chain)).fetch_one(db).await?;
     if row.hash("tip_hash")? == tip { Ok(()) } else { Err(Error::TipMoved(chain)) }
 }
 
-/// The hash of the canonical block at `number`, if it is mirrored.
-pub async fn block_hash(db: &mut PgConnection, chain: u64, number: u64) -> Result<Option<B256>, Error> {
-    let row = sqlx::query(BLOCK_HASH).bind(big(chain)?).bind(big(number)?).fetch_optional(db).await?;
-    row.map(|row| row.hash("hash")).transpose()
+/// The highest mirrored block whose number is not above this one: numbers may have holes.
+pub async fn at_or_below(db: &mut PgConnection, chain: u64, number: u64) -> Result<Option<Header>, Error> {
+    let row = sqlx::query(AT_OR_BELOW).bind(chain_id(chain)).bind(big(number)?).fetch_optional(db).await?;
+    row.as_ref().map(header).transpose()
 }
 
 /// What appending a block has led to.
@@ -224,7 +234,7 @@ pub async fn append(
     odd: &[OddLog],
     observed: &[Observed],
 ) -> Result<Appended, Error> {
-    let id = big(chain)?;
+    let id = chain_id(chain);
     bind_header(sqlx::query(INSERT_BLOCK), id, header)?.execute(&mut *db).await?;
     sqlx::query(MOVE_TIP)
         .bind(id)
@@ -289,7 +299,7 @@ pub async fn append(
         let outcome = seen.outcome.as_ref();
         sqlx::query(INSERT_OBSERVATION)
             .bind(id)
-            .bind(seen.tx_hash.as_slice())
+            .bind(seen.tx_hash.as_bytes())
             .bind(header.hash.as_slice())
             .bind(big(header.number)?)
             .bind(outcome.map(|outcome| outcome.success))
@@ -307,7 +317,7 @@ pub async fn concerned<'a>(
     chain: u64,
     logs: impl Iterator<Item = &'a (RawLog, Meaning)> + Send,
 ) -> Result<BTreeSet<B256>, Error> {
-    let known = Known::of(db, big(chain)?, logs, &[]).await?;
+    let known = Known::of(db, chain_id(chain), logs, &[]).await?;
     Ok(known
         .purses
         .into_iter()
@@ -322,7 +332,7 @@ struct Booked<'a> {
     meaning: &'a Meaning,
     terms_hash: B256,
     /// The invoice's token.
-    invoiced: Address,
+    invoiced: Account,
 }
 
 /// Writes logs of one block and what they mean: three statements, whatever their number.
@@ -332,7 +342,7 @@ async fn book_all(db: &mut PgConnection, chain: i64, header: &Header, all: &[Boo
     }
     let (number, timestamp) = (big(header.number)?, big(header.timestamp)?);
     let index = |booked: &&Booked<'_>| big(booked.log.index);
-    let tx = |booked: &&Booked<'_>| booked.log.tx_hash.to_vec();
+    let tx = |booked: &&Booked<'_>| booked.log.tx_hash.as_bytes().to_vec();
     let terms = |booked: &&Booked<'_>| booked.terms_hash.to_vec();
     let every: Vec<&Booked<'_>> = all.iter().collect();
     let topics = every.iter().map(|booked| {
@@ -345,7 +355,7 @@ async fn book_all(db: &mut PgConnection, chain: i64, header: &Header, all: &[Boo
         .bind(number)
         .bind(every.iter().map(index).collect::<Result<Vec<_>, _>>()?)
         .bind(every.iter().map(tx).collect::<Vec<_>>())
-        .bind(every.iter().map(|booked| booked.log.address.to_vec()).collect::<Vec<_>>())
+        .bind(every.iter().map(|booked| booked.log.address.as_bytes().to_vec()).collect::<Vec<_>>())
         .bind(topics.collect::<Vec<_>>())
         .bind(every.iter().map(|booked| booked.log.data.clone()).collect::<Vec<_>>())
         .execute(&mut *db)
@@ -358,14 +368,14 @@ async fn book_all(db: &mut PgConnection, chain: i64, header: &Header, all: &[Boo
         match booked.meaning {
             Meaning::Transfer { from, amount, .. } => {
                 deposits.push(booked);
-                senders.push(from.to_vec());
+                senders.push(from.as_bytes().to_vec());
                 amounts.push(amount.to_string());
             }
             Meaning::Recorded { kind, token, to, amount, paid, status, .. } => {
                 events.push(booked);
                 kinds.push(i16::from(*kind));
-                tokens.push(token.to_vec());
-                recipients.push(to.to_vec());
+                tokens.push(token.as_bytes().to_vec());
+                recipients.push(to.as_bytes().to_vec());
                 moved.push(amount.to_string());
                 totals.push(paid.to_string());
                 states.push(i16::from(*status));
@@ -381,7 +391,7 @@ async fn book_all(db: &mut PgConnection, chain: i64, header: &Header, all: &[Boo
             .bind(deposits.iter().map(index).collect::<Result<Vec<_>, _>>()?)
             .bind(deposits.iter().map(tx).collect::<Vec<_>>())
             .bind(deposits.iter().map(terms).collect::<Vec<_>>())
-            .bind(deposits.iter().map(|booked| booked.log.address.to_vec()).collect::<Vec<_>>())
+            .bind(deposits.iter().map(|booked| booked.log.address.as_bytes().to_vec()).collect::<Vec<_>>())
             .bind(deposits.iter().map(|booked| booked.log.address != booked.invoiced).collect::<Vec<_>>())
             .bind(senders)
             .bind(amounts)
@@ -427,9 +437,9 @@ fn odd_log(log: &RawLog, meaning: &Meaning, error: &Error) -> OddLog {
 
 /// Transactions of ours in mirrored blocks, with those blocks, whose receipt is still to come and worth asking for now: at
 /// most `limit`, those first that waited longest.
-pub async fn without_outcome(db: &mut PgConnection, chain: u64, limit: u32) -> Result<Vec<(B256, B256)>, Error> {
-    let rows = sqlx::query(WITHOUT_OUTCOME).bind(big(chain)?).bind(i64::from(limit)).fetch_all(db).await?;
-    rows.iter().map(|row| Ok((row.hash("tx_hash")?, row.hash("block_hash")?))).collect()
+pub async fn without_outcome(db: &mut PgConnection, chain: u64, limit: u32) -> Result<Vec<(TxId, B256)>, Error> {
+    let rows = sqlx::query(WITHOUT_OUTCOME).bind(chain_id(chain)).bind(i64::from(limit)).fetch_all(db).await?;
+    rows.iter().map(|row| Ok((row.tx("tx_hash")?, row.hash("block_hash")?))).collect()
 }
 
 /// Notes how a transaction of ours ended in a block, or that nobody can say yet: then it is asked for again later, each time
@@ -437,21 +447,21 @@ pub async fn without_outcome(db: &mut PgConnection, chain: u64, limit: u32) -> R
 pub async fn put_outcome(
     db: &mut PgConnection,
     chain: u64,
-    tx: B256,
+    tx: TxId,
     block: B256,
     outcome: Option<&Outcome>,
 ) -> Result<(), Error> {
     let Some(outcome) = outcome else {
-        sqlx::query(NO_OUTCOME).bind(tx.as_slice()).bind(block.as_slice()).execute(db).await?;
+        sqlx::query(NO_OUTCOME).bind(tx.as_bytes()).bind(block.as_slice()).execute(db).await?;
         return Ok(());
     };
-    let id = big(chain)?;
-    let of_tx = |sql| sqlx::query(sql).bind(id).bind(block.to_vec()).bind(tx.to_vec());
+    let id = chain_id(chain);
+    let of_tx = |sql| sqlx::query(sql).bind(id).bind(block.to_vec()).bind(tx.as_bytes().to_vec());
     let rows = of_tx(TERMS_OF_TX).fetch_all(&mut *db).await?;
     let terms = rows.iter().map(|row| row.hash("terms_hash")).collect::<Result<Vec<_>, _>>()?;
     crate::projection::lock(db, terms).await?;
     sqlx::query(OUTCOME)
-        .bind(tx.as_slice())
+        .bind(tx.as_bytes())
         .bind(block.as_slice())
         .bind(outcome.success)
         .bind(big(outcome.gas_used)?)
@@ -465,15 +475,13 @@ pub async fn put_outcome(
 /// Takes the highest block off again, with everything read from it; returns the invoices it concerned and the tip that
 /// is left.
 pub async fn undo(db: &mut PgConnection, chain: u64, tip: u64) -> Result<(BTreeSet<B256>, Header), Error> {
-    let id = big(chain)?;
-    let before = tip.checked_sub(1).ok_or_else(|| Error::Corrupt("a re-org of block 0".to_owned()))?;
-    let touched = touched(db, chain, before, tip).await?;
+    let id = chain_id(chain);
+    let below = tip.checked_sub(1).ok_or_else(|| Error::Corrupt("a re-org of block 0".to_owned()))?;
+    let touched = touched(db, chain, below, tip).await?;
     sqlx::query(DELETE_BLOCK).bind(id).bind(big(tip)?).execute(&mut *db).await?;
-    let row = sqlx::query(BLOCK).bind(id).bind(big(before)?).fetch_optional(&mut *db).await?;
-    let row = row.ok_or_else(|| {
+    let header = at_or_below(db, chain, below).await?.ok_or_else(|| {
         Error::OtherChain(format!("the re-org goes below block {tip}, where the mirror of chain {chain} begins"))
     })?;
-    let header = header(&row)?;
     sqlx::query(MOVE_TIP)
         .bind(id)
         .bind(big(header.number)?)
@@ -484,15 +492,22 @@ pub async fn undo(db: &mut PgConnection, chain: u64, tip: u64) -> Result<(BTreeS
     Ok((touched, header))
 }
 
-/// Moves the tags on; returns the invoices whose tier has changed by it. Tags never move back and never pass the tip.
+/// Moves the tags on, each to a block that is mirrored; returns the invoices whose tier has changed by it. Tags never move
+/// back and never pass the tip.
 pub async fn move_tags(db: &mut PgConnection, chain: u64, safe: u64, final_: u64) -> Result<BTreeSet<B256>, Error> {
     let now = get(db, chain).await?.heights;
-    let safe = safe.clamp(now.safe, now.seen);
-    let final_ = final_.clamp(now.final_, safe);
+    let safe = match safe.clamp(now.safe, now.seen) {
+        safe if safe == now.safe => safe,
+        safe => at_or_below(db, chain, safe).await?.map_or(now.safe, |block| block.number.max(now.safe)),
+    };
+    let final_ = match final_.clamp(now.final_, safe) {
+        final_ if final_ == now.final_ => final_,
+        final_ => at_or_below(db, chain, final_).await?.map_or(now.final_, |block| block.number.max(now.final_)),
+    };
     if (safe, final_) == (now.safe, now.final_) {
         return Ok(BTreeSet::new());
     }
-    sqlx::query(MOVE_TAGS).bind(big(chain)?).bind(big(safe)?).bind(big(final_)?).execute(&mut *db).await?;
+    sqlx::query(MOVE_TAGS).bind(chain_id(chain)).bind(big(safe)?).bind(big(final_)?).execute(&mut *db).await?;
     let mut changed = touched(db, chain, now.safe, safe).await?;
     changed.extend(touched(db, chain, now.final_, final_).await?);
     Ok(changed)
@@ -500,27 +515,27 @@ pub async fn move_tags(db: &mut PgConnection, chain: u64, safe: u64, final_: u64
 
 /// Invoices for which the chain's time has come, at most `limit`.
 pub async fn due(db: &mut PgConnection, chain: u64, limit: u32) -> Result<Vec<B256>, Error> {
-    let rows = sqlx::query(DUE).bind(big(chain)?).bind(i64::from(limit)).fetch_all(db).await?;
+    let rows = sqlx::query(DUE).bind(chain_id(chain)).bind(i64::from(limit)).fetch_all(db).await?;
     rows.iter().map(|row| row.hash("terms_hash")).collect()
 }
 
 /// Which of these transactions are ours.
-pub async fn ours_among(db: &mut PgConnection, chain: u64, hashes: &[B256]) -> Result<Vec<B256>, Error> {
-    let hashes: Vec<&[u8]> = hashes.iter().map(B256::as_slice).collect();
-    let rows = sqlx::query(OURS_AMONG).bind(big(chain)?).bind(hashes).fetch_all(db).await?;
-    rows.iter().map(|row| row.hash("tx_hash")).collect()
+pub async fn ours_among(db: &mut PgConnection, chain: u64, hashes: &[TxId]) -> Result<Vec<TxId>, Error> {
+    let hashes: Vec<&[u8]> = hashes.iter().map(TxId::as_bytes).collect();
+    let rows = sqlx::query(OURS_AMONG).bind(chain_id(chain)).bind(hashes).fetch_all(db).await?;
+    rows.iter().map(|row| row.tx("tx_hash")).collect()
 }
 
 /// The invoices that blocks above one height and up to another concern.
 pub async fn touched(db: &mut PgConnection, chain: u64, above: u64, to: u64) -> Result<BTreeSet<B256>, Error> {
-    let rows = sqlx::query(TOUCHED_IN).bind(big(chain)?).bind(big(above)?).bind(big(to)?).fetch_all(db).await?;
+    let rows = sqlx::query(TOUCHED_IN).bind(chain_id(chain)).bind(big(above)?).bind(big(to)?).fetch_all(db).await?;
     rows.iter().map(|row| row.hash("terms_hash")).collect()
 }
 
 /// Which purses and terms of a block are ours: two look-ups per block, however many addresses are live.
 struct Known {
-    purses: Vec<(Address, B256, Address)>,
-    terms: Vec<(B256, Address)>,
+    purses: Vec<(Account, B256, Account)>,
+    terms: Vec<(B256, Account)>,
 }
 
 impl Known {
@@ -533,12 +548,12 @@ impl Known {
         let (mut to, mut hashes) = (BTreeSet::new(), BTreeSet::new());
         for log in odd {
             if let About::Purses(purses) = &log.about {
-                to.extend(purses.iter().map(|purse| purse.to_vec()));
+                to.extend(purses.iter().map(|purse| purse.as_bytes().to_vec()));
             }
         }
         for (_, meaning) in logs {
             match meaning {
-                Meaning::Transfer { to: recipient, .. } => to.insert(recipient.to_vec()),
+                Meaning::Transfer { to: recipient, .. } => to.insert(recipient.as_bytes().to_vec()),
                 Meaning::Recorded { terms_hash, .. } => hashes.insert(terms_hash.to_vec()),
             };
         }
@@ -546,13 +561,13 @@ impl Known {
         if !to.is_empty() {
             let to: Vec<Vec<u8>> = to.into_iter().collect();
             for row in sqlx::query(TERMS_AT_PURSES).bind(chain).bind(to).fetch_all(&mut *db).await? {
-                known.purses.push((row.address("purse")?, row.hash("terms_hash")?, row.address("token")?));
+                known.purses.push((row.account("purse")?, row.hash("terms_hash")?, row.account("token")?));
             }
         }
         if !hashes.is_empty() {
             let hashes: Vec<Vec<u8>> = hashes.into_iter().collect();
             for row in sqlx::query(KNOWN_TERMS).bind(chain).bind(hashes).fetch_all(db).await? {
-                known.terms.push((row.hash("terms_hash")?, row.address("token")?));
+                known.terms.push((row.hash("terms_hash")?, row.account("token")?));
             }
         }
         known.purses.sort_unstable();
@@ -561,7 +576,7 @@ impl Known {
     }
 
     /// The invoice whose purse this is, and its token.
-    fn at(&self, purse: Address) -> Option<(B256, Address)> {
+    fn at(&self, purse: Account) -> Option<(B256, Account)> {
         let at = self.purses.binary_search_by_key(&purse, |(purse, ..)| *purse).ok()?;
         self.purses.get(at).map(|&(_, terms_hash, token)| (terms_hash, token))
     }
@@ -575,7 +590,7 @@ impl Known {
     }
 
     /// The invoice a log concerns, and the invoice's token.
-    fn concerns(&self, meaning: &Meaning) -> Option<(B256, Address)> {
+    fn concerns(&self, meaning: &Meaning) -> Option<(B256, Account)> {
         match meaning {
             Meaning::Transfer { to, .. } => self.at(*to),
             Meaning::Recorded { terms_hash, .. } => {
@@ -615,9 +630,9 @@ async fn room_for_refund(
     db: &mut PgConnection,
     counted: &mut BTreeMap<B256, u64>,
     terms_hash: B256,
-    token: Address,
+    token: Account,
 ) -> Result<bool, Error> {
-    let asked = sqlx::query(ASKED_FOR).bind(terms_hash.as_slice()).bind(token.as_slice()).fetch_one(&mut *db).await?;
+    let asked = sqlx::query(ASKED_FOR).bind(terms_hash.as_slice()).bind(token.as_bytes()).fetch_one(&mut *db).await?;
     if asked.try_get("asked")? {
         return Ok(true);
     }

@@ -1,12 +1,13 @@
 //! What a look at the whole installation needs of Postgres: how old things are, and which are stuck.
 
-use crate::codec::{Columns, big};
+use crate::codec::{Columns, big, chain_id};
 use crate::{Error, PgConnection, statements};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use domain::intent::IntentKind;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::time::Duration;
+use terms::{Account, TxId};
 use time::OffsetDateTime;
 
 /// The most rows of one kind that are named.
@@ -101,8 +102,8 @@ pub struct Named {
 /// A signed transaction that no block has.
 #[derive(Clone, Debug)]
 pub struct Unmined {
-    /// Its hash.
-    pub hash: B256,
+    /// Its name.
+    pub hash: TxId,
     /// Its nonce.
     pub nonce: u64,
     /// Signed, broadcast or unknown.
@@ -121,9 +122,9 @@ pub struct Quarantined {
     /// Its index, if it has one.
     pub index: Option<String>,
     /// Its transaction, if it has one.
-    pub tx: Option<B256>,
+    pub tx: Option<TxId>,
     /// Who emitted it.
-    pub address: Address,
+    pub address: Account,
     /// Why.
     pub reason: String,
     /// The tenant's number of the invoice whose address it names.
@@ -233,7 +234,7 @@ pub async fn stuck(db: &mut PgConnection, chain: u64, patience: Patience) -> Res
         undestroyed: invoices(db, UNDESTROYED, chain, seconds(overdue)).await?,
         quarantined: quarantined(db, chain).await?,
         quarantined_foreign: sqlx::query(QUARANTINED_FOREIGN)
-            .bind(big(chain)?)
+            .bind(chain_id(chain))
             .fetch_one(&mut *db)
             .await?
             .u64("total")?,
@@ -245,21 +246,21 @@ pub async fn stuck(db: &mut PgConnection, chain: u64, patience: Patience) -> Res
 pub async fn nonces(
     db: &mut PgConnection,
     chain: u64,
-    signer: Address,
+    signer: Account,
     chain_nonce: u64,
 ) -> Result<Option<Nonces>, Error> {
-    let row = sqlx::query(NEXT_NONCE).bind(big(chain)?).bind(signer.as_slice()).fetch_optional(&mut *db).await?;
+    let row = sqlx::query(NEXT_NONCE).bind(chain_id(chain)).bind(signer.as_bytes()).fetch_optional(&mut *db).await?;
     let Some(row) = row else { return Ok(None) };
     let next = row.u64("next_nonce")?;
-    let query = sqlx::query(NONCES).bind(big(chain)?).bind(signer.as_slice());
+    let query = sqlx::query(NONCES).bind(chain_id(chain)).bind(signer.as_bytes());
     let held = query.bind(big(chain_nonce)?).bind(big(next)?).fetch_one(db).await?.u64("held")?;
     Ok(Some(Nonces { next, held }))
 }
 
 /// Whether somebody has the signer's lease, and how many intents of these kinds wait.
-pub async fn held(db: &mut PgConnection, chain: u64, signer: Address, kinds: &[IntentKind]) -> Result<Held, Error> {
+pub async fn held(db: &mut PgConnection, chain: u64, signer: Account, kinds: &[IntentKind]) -> Result<Held, Error> {
     let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
-    let row = sqlx::query(LEASE).bind(big(chain)?).bind(signer.as_slice()).bind(kinds).fetch_one(db).await?;
+    let row = sqlx::query(LEASE).bind(chain_id(chain)).bind(signer.as_bytes()).bind(kinds).fetch_one(db).await?;
     Ok(Held { held: row.try_get("held")?, waiting: row.u64("waiting")? })
 }
 
@@ -270,7 +271,7 @@ async fn intents(
     seconds: u64,
     deferrals: i32,
 ) -> Result<First<StuckIntent>, Error> {
-    let query = sqlx::query(sql).bind(big(chain)?).bind(i64::from(MAX_NAMED));
+    let query = sqlx::query(sql).bind(chain_id(chain)).bind(i64::from(MAX_NAMED));
     let rows = query.bind(i32::try_from(seconds).unwrap_or(i32::MAX)).bind(deferrals).fetch_all(db).await?;
     some(&rows, |row| {
         Ok(StuckIntent {
@@ -285,16 +286,16 @@ async fn intents(
 }
 
 async fn invoices(db: &mut PgConnection, sql: &'static str, chain: u64, seconds: u64) -> Result<First<Named>, Error> {
-    let query = sqlx::query(sql).bind(big(chain)?).bind(i64::from(MAX_NAMED)).bind(big(seconds)?);
+    let query = sqlx::query(sql).bind(chain_id(chain)).bind(i64::from(MAX_NAMED)).bind(big(seconds)?);
     some(&query.fetch_all(db).await?, named)
 }
 
 async fn unmined(db: &mut PgConnection, chain: u64, seconds: u64) -> Result<First<Unmined>, Error> {
-    let query = sqlx::query(UNMINED).bind(big(chain)?).bind(i64::from(MAX_NAMED));
+    let query = sqlx::query(UNMINED).bind(chain_id(chain)).bind(i64::from(MAX_NAMED));
     let rows = query.bind(i32::try_from(seconds).unwrap_or(i32::MAX)).fetch_all(db).await?;
     some(&rows, |row| {
         Ok(Unmined {
-            hash: row.hash("tx_hash")?,
+            hash: row.tx("tx_hash")?,
             nonce: row.u64("nonce")?,
             state: row.try_get("state")?,
             error: row.try_get("last_error")?,
@@ -304,14 +305,14 @@ async fn unmined(db: &mut PgConnection, chain: u64, seconds: u64) -> Result<Firs
 }
 
 async fn quarantined(db: &mut PgConnection, chain: u64) -> Result<First<Quarantined>, Error> {
-    let rows = sqlx::query(QUARANTINED).bind(big(chain)?).bind(i64::from(MAX_NAMED)).fetch_all(db).await?;
+    let rows = sqlx::query(QUARANTINED).bind(chain_id(chain)).bind(i64::from(MAX_NAMED)).fetch_all(db).await?;
     some(&rows, |row| {
         let tx: Option<&[u8]> = row.try_get("tx_hash")?;
         Ok(Quarantined {
             block: row.u64("block_number")?,
             index: row.try_get("log_index")?,
-            tx: tx.map(|_| row.hash("tx_hash")).transpose()?,
-            address: row.address("address")?,
+            tx: tx.map(|_| row.tx("tx_hash")).transpose()?,
+            address: row.account("address")?,
             reason: row.try_get("reason")?,
             number: row.try_get("number")?,
         })
@@ -319,7 +320,7 @@ async fn quarantined(db: &mut PgConnection, chain: u64) -> Result<First<Quaranti
 }
 
 async fn not_up_to_date(db: &mut PgConnection, chain: u64) -> Result<First<NotUpToDate>, Error> {
-    let rows = sqlx::query(NOT_UP_TO_DATE).bind(big(chain)?).bind(i64::from(MAX_NAMED)).fetch_all(db).await?;
+    let rows = sqlx::query(NOT_UP_TO_DATE).bind(chain_id(chain)).bind(i64::from(MAX_NAMED)).fetch_all(db).await?;
     some(&rows, |row| {
         Ok(NotUpToDate { invoice: named(row)?, error: row.try_get("error")?, tries: row.try_get("tries")? })
     })

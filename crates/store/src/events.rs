@@ -2,11 +2,12 @@
 
 use crate::codec::{Columns, big, corrupt};
 use crate::{Error, PgConnection, statements};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use domain::intent::{AttemptState, IntentKind, IntentState};
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
+use terms::{Account, TxId};
 use time::OffsetDateTime;
 
 statements! {
@@ -122,7 +123,7 @@ pub struct Decided {
     pub intent: B256,
     pub kind: IntentKind,
     pub state: IntentState,
-    pub token: Address,
+    pub token: Account,
     pub last_error: Option<String>,
     pub chain: String,
     pub at: OffsetDateTime,
@@ -134,7 +135,7 @@ pub struct Decided {
 pub struct Tried {
     pub intent: B256,
     pub kind: IntentKind,
-    pub tx_hash: B256,
+    pub tx_hash: TxId,
     pub state: AttemptState,
     /// Whether it does nothing but use its nonce up.
     pub noop: bool,
@@ -148,8 +149,8 @@ pub struct Tried {
 #[allow(missing_docs)]
 pub struct Ordered {
     pub intent: B256,
-    pub token: Address,
-    pub to: Address,
+    pub token: Account,
+    pub to: Account,
     pub word: Value,
     pub at: OffsetDateTime,
 }
@@ -159,7 +160,7 @@ pub struct Ordered {
 #[allow(missing_docs)]
 pub struct Authorized {
     pub intent: B256,
-    pub payer: Address,
+    pub payer: Account,
     /// Base units, in decimal digits.
     pub value: String,
     pub at: OffsetDateTime,
@@ -185,7 +186,7 @@ pub async fn history(db: &mut PgConnection, invoice_id: &str, wallet_id: &str) -
             intent: row.hash("id")?,
             kind: row.word("kind")?,
             state: row.word("state")?,
-            token: row.address("token")?,
+            token: row.account("token")?,
             last_error: row.try_get("last_error")?,
             chain: row.try_get("name")?,
             at: row.try_get("created_at")?,
@@ -195,7 +196,7 @@ pub async fn history(db: &mut PgConnection, invoice_id: &str, wallet_id: &str) -
         history.attempts.push(Tried {
             intent: row.hash("id")?,
             kind: row.word("kind")?,
-            tx_hash: row.hash("tx_hash")?,
+            tx_hash: row.tx("tx_hash")?,
             state: row.word("state")?,
             noop: row.try_get("noop")?,
             last_error: row.try_get("last_error")?,
@@ -206,8 +207,8 @@ pub async fn history(db: &mut PgConnection, invoice_id: &str, wallet_id: &str) -
     for row in sqlx::query(ORDERS).bind(invoice_id).bind(most).fetch_all(&mut *db).await? {
         history.orders.push(Ordered {
             intent: row.hash("intent_id")?,
-            token: row.address("token")?,
-            to: row.address("recipient")?,
+            token: row.account("token")?,
+            to: row.account("recipient")?,
             word: row.try_get("word")?,
             at: row.try_get("created_at")?,
         });
@@ -215,7 +216,7 @@ pub async fn history(db: &mut PgConnection, invoice_id: &str, wallet_id: &str) -
     for row in sqlx::query(AUTHORIZATIONS).bind(invoice_id).bind(most).fetch_all(db).await? {
         history.authorizations.push(Authorized {
             intent: row.hash("intent_id")?,
-            payer: row.address("payer")?,
+            payer: row.account("payer")?,
             value: row.try_get("value")?,
             at: row.try_get("created_at")?,
         });

@@ -1,9 +1,9 @@
 //! Invoices with their wallet and terms: created whole, read whole.
 
-use crate::codec::{Columns, big, corrupt};
+use crate::codec::{Columns, big, chain_id, corrupt};
 use crate::keys::{self, SealedKey};
 use crate::{Error, PgConnection, statements};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use domain::invoice::{InvoiceStatus, Settlement};
 use domain::request::CreateInvoice;
 use domain::wallet::WalletStatus;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::BTreeMap;
-use terms::InvoiceTerms;
+use terms::{Account, InvoiceTerms, Pubkey, SolanaTerms, Terms};
 use time::{Date, OffsetDateTime};
 
 /// The one query an invoice is read with, and the ways to find it.
@@ -108,9 +108,9 @@ pub struct NewInvoice<'a> {
     /// The wallet's id.
     pub wallet_id: &'a str,
     /// The terms on the chain.
-    pub terms: &'a InvoiceTerms,
+    pub terms: &'a Terms,
     /// The deposit address that follows from them.
-    pub purse: Address,
+    pub purse: Account,
     /// The refund key, where the terms name one of ours.
     pub key: Option<&'a SealedKey>,
     /// The tenant's own data.
@@ -121,11 +121,11 @@ pub struct NewInvoice<'a> {
 #[derive(Clone, Debug)]
 pub struct TermsView {
     /// The terms.
-    pub terms: InvoiceTerms,
+    pub terms: Terms,
     /// Their hash.
     pub hash: B256,
     /// The deposit address.
-    pub purse: Address,
+    pub purse: Account,
 }
 
 /// A movement of an invoice's money.
@@ -266,7 +266,7 @@ pub async fn create(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<(), E
         .bind(new.wallet_id)
         .bind(request.wallet_mode.as_str())
         .bind(new.purse.to_string())
-        .bind(terms.amount.to_string())
+        .bind(terms.amount().to_string())
         .bind(new.expires_at)
         .bind(i32::try_from(request.ttl_seconds).map_err(|_| corrupt("ttl"))?)
         .bind(serde_json::json!({"invoice_number": number, "issuer": new.issuer, "description": new.description}))
@@ -278,7 +278,7 @@ pub async fn create(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<(), E
     }
     let data = serde_json::json!({
         "invoice": new.id, "invoice_number": number, "address": new.purse.to_string(), "terms_hash": terms.hash().to_string(),
-        "spending_limit_units": terms.amount.to_string(), "ttl_seconds": request.ttl_seconds,
+        "spending_limit_units": terms.amount().to_string(), "ttl_seconds": request.ttl_seconds,
     });
     sqlx::query(INSERT_CREATED).bind(new.tenant_id).bind(new.wallet_id).bind(&data).execute(&mut *db).await?;
     sqlx::query(INSERT_OUTBOX).bind(new.tenant_id).bind(new.id).bind(data).execute(db).await?;
@@ -302,19 +302,19 @@ async fn insert_invoice(db: &mut PgConnection, new: &NewInvoice<'_>, number: &st
         .bind(new.id)
         .bind(new.tenant_id)
         .bind(number)
-        .bind(terms.invoice_id.as_slice())
+        .bind(terms.invoice_id().to_vec())
         .bind(new.issuer)
         .bind(new.customer_id)
         .bind(new.customer_email)
-        .bind(terms.amount.to_string())
+        .bind(terms.amount().to_string())
         .bind(request.currency.as_str())
         .bind(new.description)
         .bind(new.category)
         .bind(request.due_date)
         .bind(request.settlement.as_str())
         .bind(new.expires_at)
-        .bind(big(terms.closes_at)?)
-        .bind(i16::from(terms.flags))
+        .bind(big(terms.closes_at())?)
+        .bind(i16::from(terms.flags()))
         .bind(new.pay_token)
         .bind(&new.metadata)
         .execute(db)
@@ -328,18 +328,18 @@ async fn insert_terms(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<(),
         .bind(terms.hash().to_vec())
         .bind(new.id)
         .bind(new.tenant_id)
-        .bind(big(terms.chain)?)
-        .bind(i16::from(terms.version))
-        .bind(terms.invoice_id.as_slice())
-        .bind(terms.payee.as_slice())
-        .bind(terms.token.as_slice())
-        .bind(terms.amount.to_string())
-        .bind(big(terms.closes_at)?)
-        .bind(terms.refund_to.as_slice())
-        .bind(terms.refund_key.as_slice())
-        .bind(terms.settler.as_slice())
-        .bind(i16::from(terms.flags))
-        .bind(new.purse.as_slice())
+        .bind(chain_id(terms.chain()))
+        .bind(i16::from(terms::VERSION))
+        .bind(terms.invoice_id().to_vec())
+        .bind(terms.payee().as_bytes().to_vec())
+        .bind(terms.token().as_bytes().to_vec())
+        .bind(terms.amount().to_string())
+        .bind(big(terms.closes_at())?)
+        .bind(terms.refund_to().as_bytes().to_vec())
+        .bind(terms.refund_key().as_bytes().to_vec())
+        .bind(terms.settler().as_bytes().to_vec())
+        .bind(i16::from(terms.flags()))
+        .bind(new.purse.as_bytes())
         .bind(new.expires_at.unix_timestamp())
         .execute(db)
         .await?;
@@ -496,22 +496,40 @@ fn terms_view(row: &PgRow) -> Result<TermsView, Error> {
     if terms.hash() != hash {
         return Err(Error::Corrupt(format!("the terms stored under {hash} hash to {}", terms.hash())));
     }
-    Ok(TermsView { terms, hash, purse: row.address("purse")? })
+    Ok(TermsView { terms, hash, purse: row.account("purse")? })
 }
 
-pub(crate) fn terms_of(row: &PgRow) -> Result<InvoiceTerms, Error> {
+pub(crate) fn terms_of(row: &PgRow) -> Result<Terms, Error> {
     let byte = |column: &str| u8::try_from(row.try_get::<i16, _>(column)?).map_err(|_| corrupt(column));
-    Ok(InvoiceTerms {
-        version: byte("version")?,
-        chain: row.u64("chain_id")?,
-        invoice_id: row.hash("invoice_key")?,
-        payee: row.address("payee")?,
-        token: row.address("token")?,
-        amount: row.u128("amount")?,
-        closes_at: row.u64("closes_at")?,
-        refund_to: row.address("refund_to")?,
-        refund_key: row.address("refund_key")?,
-        settler: row.address("settler")?,
-        flags: byte("flags")?,
-    })
+    let (version, chain, invoice_id) = (byte("version")?, row.chain("chain_id")?, row.hash("invoice_key")?);
+    let (closes_at, flags) = (row.u64("closes_at")?, byte("flags")?);
+    if let Account::Evm(payee) = row.account("payee")? {
+        return Ok(Terms::Evm(InvoiceTerms {
+            version,
+            chain,
+            invoice_id,
+            payee,
+            token: row.address("token")?,
+            amount: row.u128("amount")?,
+            closes_at,
+            refund_to: row.address("refund_to")?,
+            refund_key: row.address("refund_key")?,
+            settler: row.address("settler")?,
+            flags,
+        }));
+    }
+    let key = |column: &str| -> Result<Pubkey, Error> { row.account(column)?.solana().ok_or_else(|| corrupt(column)) };
+    Ok(Terms::Solana(SolanaTerms {
+        version,
+        chain,
+        invoice_id,
+        payee: key("payee")?,
+        token: key("token")?,
+        amount: row.u128("amount")?.try_into().map_err(|_| corrupt("amount"))?,
+        closes_at,
+        refund_to: key("refund_to")?,
+        refund_key: key("refund_key")?,
+        settler: key("settler")?,
+        flags,
+    }))
 }

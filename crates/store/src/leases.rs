@@ -3,11 +3,11 @@
 //! bytes. So a holder that was paused, lost its connection or lives on a machine whose clock stands still can wake up at
 //! any time and does no harm. The clock is the database's.
 
-use crate::codec::{Columns, big};
+use crate::codec::{Columns, big, chain_id};
 use crate::{Error, PgConnection, statements};
-use alloy_primitives::Address;
 use sqlx::Row;
 use std::time::Duration;
+use terms::Account;
 
 statements! {
     // Whoever had it and comes back under the same name gets a new epoch too.
@@ -33,7 +33,7 @@ pub struct Lease {
     /// Chain id.
     pub chain: u64,
     /// The signer.
-    pub signer: Address,
+    pub signer: Account,
     /// The fencing token.
     pub epoch: i64,
 }
@@ -43,32 +43,32 @@ pub struct Lease {
 pub async fn acquire(
     db: &mut PgConnection,
     chain: u64,
-    signer: Address,
+    signer: Account,
     chain_nonce: u64,
     owner: &str,
     span: Duration,
 ) -> Result<Option<Lease>, Error> {
-    let query = sqlx::query(ACQUIRE).bind(big(chain)?).bind(signer.as_slice()).bind(big(chain_nonce)?);
+    let query = sqlx::query(ACQUIRE).bind(chain_id(chain)).bind(signer.as_bytes()).bind(big(chain_nonce)?);
     let row = query.bind(owner).bind(millis(span)).fetch_optional(db).await?;
     row.map(|row| Ok(Lease { chain, signer, epoch: row.try_get("lease_epoch")? })).transpose()
 }
 
 /// Has the lease for `span` from now on; whether it is still ours.
 pub async fn renew(db: &mut PgConnection, lease: Lease, span: Duration) -> Result<bool, Error> {
-    let query = sqlx::query(RENEW).bind(big(lease.chain)?).bind(lease.signer.as_slice()).bind(lease.epoch);
+    let query = sqlx::query(RENEW).bind(chain_id(lease.chain)).bind(lease.signer.as_bytes()).bind(lease.epoch);
     Ok(query.bind(millis(span)).execute(db).await?.rows_affected() == 1)
 }
 
 /// Gives the lease back, so that the next one need not wait.
 pub async fn release(db: &mut PgConnection, lease: Lease) -> Result<(), Error> {
-    let query = sqlx::query(RELEASE).bind(big(lease.chain)?).bind(lease.signer.as_slice()).bind(lease.epoch);
+    let query = sqlx::query(RELEASE).bind(chain_id(lease.chain)).bind(lease.signer.as_bytes()).bind(lease.epoch);
     query.execute(db).await?;
     Ok(())
 }
 
 /// Refuses with [`Error::LeaseLost`] unless the lease is in force, and keeps it so until the transaction ends.
 pub(crate) async fn check(db: &mut PgConnection, lease: Lease) -> Result<(), Error> {
-    let row = sqlx::query(CHECK).bind(big(lease.chain)?).bind(lease.signer.as_slice()).fetch_optional(db).await?;
+    let row = sqlx::query(CHECK).bind(chain_id(lease.chain)).bind(lease.signer.as_bytes()).fetch_optional(db).await?;
     match row.map(|row| row.try_get::<i64, _>("lease_epoch")).transpose()? {
         Some(epoch) if epoch == lease.epoch => Ok(()),
         _ => Err(Error::LeaseLost(lease.signer)),
@@ -77,14 +77,14 @@ pub(crate) async fn check(db: &mut PgConnection, lease: Lease) -> Result<(), Err
 
 /// Raises the signer's next nonce to the chain's count, where somebody else has used the key or a backup was restored.
 pub async fn raise_nonce(db: &mut PgConnection, lease: Lease, chain_nonce: u64) -> Result<(), Error> {
-    let query = sqlx::query(RAISE).bind(big(lease.chain)?).bind(lease.signer.as_slice()).bind(lease.epoch);
+    let query = sqlx::query(RAISE).bind(chain_id(lease.chain)).bind(lease.signer.as_bytes()).bind(lease.epoch);
     query.bind(big(chain_nonce)?).execute(db).await?;
     Ok(())
 }
 
 /// Takes the signer's next nonce. Holds the signer's row until the transaction ends, so that nonces are used in order.
 pub async fn take_nonce(db: &mut PgConnection, lease: Lease) -> Result<u64, Error> {
-    let query = sqlx::query(TAKE_NONCE).bind(big(lease.chain)?).bind(lease.signer.as_slice()).bind(lease.epoch);
+    let query = sqlx::query(TAKE_NONCE).bind(chain_id(lease.chain)).bind(lease.signer.as_bytes()).bind(lease.epoch);
     let row = query.fetch_optional(db).await?.ok_or(Error::LeaseLost(lease.signer))?;
     row.u64("nonce")
 }

@@ -65,7 +65,7 @@ pub enum Error {
     TooManyAsked,
     /// Somebody else may use this signer by now; nothing was signed.
     #[error("another process has the lease of signer {0} by now")]
-    LeaseLost(alloy_primitives::Address),
+    LeaseLost(terms::Account),
     /// The limit of answers that are kept for one pay link.
     #[error("{0} requests with an Idempotency-Key were answered under this pay link already, which is the most")]
     TooManyKeys(u64),

@@ -1,13 +1,13 @@
 //! What somebody asks for, beside what the facts call for: a customer's order where money goes back to, a customer's
 //! authorization to be charged, a refund of a token that was sent by mistake. Each is an intent of its own.
 
-use crate::codec::{Columns, big};
+use crate::codec::{Columns, chain_id};
 use crate::{Error, INTENTS_CHANNEL, PgConnection, statements};
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{B256, Bytes, U256};
 use domain::intent::{IntentKind, IntentState, intent_id};
 use sqlx::postgres::PgRow;
-use terms::InvoiceTerms;
 use terms::abi::{Authorization, RefundOrder};
+use terms::{Account, Terms};
 
 statements! {
     REFUNDED = "SELECT LEAST(COALESCE(SUM(amount_units), 0), $3::text::numeric)::text AS refunded FROM escrow_events
@@ -68,21 +68,16 @@ pub struct TokenBooks {
 }
 
 /// Adds up one token at the deposit address of these terms.
-pub async fn books(db: &mut PgConnection, terms_hash: B256, token: Address) -> Result<TokenBooks, Error> {
+pub async fn books(db: &mut PgConnection, terms_hash: B256, token: Account) -> Result<TokenBooks, Error> {
     let max = U256::MAX.to_string();
-    let refunded = sqlx::query(REFUNDED).bind(terms_hash.as_slice()).bind(token.as_slice()).bind(&max);
+    let refunded = sqlx::query(REFUNDED).bind(terms_hash.as_slice()).bind(token.as_bytes()).bind(&max);
     let refunded = refunded.fetch_one(&mut *db).await?.u256("refunded")?;
-    let received = sqlx::query(RECEIVED).bind(terms_hash.as_slice()).bind(token.as_slice()).bind(&max);
+    let received = sqlx::query(RECEIVED).bind(terms_hash.as_slice()).bind(token.as_bytes()).bind(&max);
     Ok(TokenBooks { received: received.fetch_one(db).await?.u256("received")?, refunded })
 }
 
 /// Asks for a refund of `token` to where the terms say.
-pub async fn refund(
-    db: &mut PgConnection,
-    tenant_id: &str,
-    terms: &InvoiceTerms,
-    token: Address,
-) -> Result<Asked, Error> {
+pub async fn refund(db: &mut PgConnection, tenant_id: &str, terms: &Terms, token: Account) -> Result<Asked, Error> {
     let before = books(db, terms.hash(), token).await?.refunded;
     insert(db, tenant_id, terms, IntentKind::Refund, token, before).await
 }
@@ -92,13 +87,13 @@ pub async fn refund(
 pub async fn order(
     db: &mut PgConnection,
     tenant_id: &str,
-    terms: &InvoiceTerms,
+    terms: &Terms,
     order: &RefundOrder,
     signature: &[u8],
     word: &serde_json::Value,
 ) -> Result<Asked, Error> {
-    let before = books(db, order.termsHash, order.token).await?.refunded;
-    let asked = insert(db, tenant_id, terms, IntentKind::RefundByOrder, order.token, before).await?;
+    let before = books(db, order.termsHash, order.token.into()).await?.refunded;
+    let asked = insert(db, tenant_id, terms, IntentKind::RefundByOrder, order.token.into(), before).await?;
     if asked.news {
         sqlx::query(INSERT_ORDER)
             .bind(asked.id.as_slice())
@@ -120,12 +115,12 @@ pub async fn order(
 pub async fn authorization(
     db: &mut PgConnection,
     tenant_id: &str,
-    terms: &InvoiceTerms,
+    terms: &Terms,
     authorization: &Authorization,
 ) -> Result<Asked, Error> {
     // The payer's nonce is the total before: it is used at most once on chain, whoever submits it.
     let before = U256::from_be_bytes(authorization.nonce.0);
-    let mut asked = insert(db, tenant_id, terms, IntentKind::Fund, authorization.from, before).await?;
+    let mut asked = insert(db, tenant_id, terms, IntentKind::Fund, authorization.from.into(), before).await?;
     if !asked.news {
         let replaced = sqlx::query(REPLACE_AUTHORIZATION)
             .bind(asked.id.as_slice())
@@ -159,12 +154,12 @@ pub async fn authorization(
 async fn insert(
     db: &mut PgConnection,
     tenant_id: &str,
-    terms: &InvoiceTerms,
+    terms: &Terms,
     kind: IntentKind,
-    token: Address,
+    token: Account,
     before: U256,
 ) -> Result<Asked, Error> {
-    let id = intent_id(kind, terms.chain, terms.hash(), token, before);
+    let id = intent_id(kind, terms.chain(), terms.hash(), token, before);
     if let Some(row) = sqlx::query(STATE).bind(id.as_slice()).fetch_optional(&mut *db).await? {
         let again = sqlx::query(ASK_AGAIN).bind(id.as_slice()).execute(&mut *db).await?.rows_affected() == 1;
         let state = if again { IntentState::Accepted } else { row.word("state")? };
@@ -178,14 +173,14 @@ async fn insert(
     let inserted = sqlx::query(INSERT_INTENT)
         .bind(id.as_slice())
         .bind(tenant_id)
-        .bind(big(terms.chain)?)
+        .bind(chain_id(terms.chain()))
         .bind(terms.hash().to_vec())
         .bind(kind.as_str())
-        .bind(token.as_slice())
+        .bind(token.as_bytes())
         .bind(before.to_string())
         .execute(&mut *db)
         .await?;
-    sqlx::query(ANNOUNCE).bind(INTENTS_CHANNEL).bind(terms.chain.to_string()).execute(db).await?;
+    sqlx::query(ANNOUNCE).bind(INTENTS_CHANNEL).bind(terms.chain().to_string()).execute(db).await?;
     // Somebody else may have asked for the same at the same moment.
     Ok(Asked { id, state: IntentState::Accepted, news: inserted.rows_affected() == 1 })
 }

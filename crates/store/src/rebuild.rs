@@ -3,7 +3,7 @@
 //! A digest is over all columns of all rows, in the order of the primary key, as Postgres writes them. What is not a
 //! function of the chain is in none: when a receipt was last asked for, when a row was last written, what was told to whom.
 
-use crate::codec::{Columns, big};
+use crate::codec::{Columns, big, chain_id};
 use crate::{Error, PgConnection, chain, projection, statements};
 use alloy_primitives::B256;
 use domain::tier::Heights;
@@ -101,7 +101,7 @@ pub struct Digest {
 /// so does whatever else would bring one of these invoices up to date.
 pub async fn hold(db: &mut PgConnection, chain: u64) -> Result<Vec<B256>, Error> {
     sqlx::query(UTC).execute(&mut *db).await?;
-    sqlx::query(HOLD).bind(big(chain)?).execute(&mut *db).await?;
+    sqlx::query(HOLD).bind(chain_id(chain)).execute(&mut *db).await?;
     let held = concerned(db, chain).await?;
     projection::lock(db, held.iter().copied()).await?;
     Ok(held)
@@ -109,7 +109,7 @@ pub async fn hold(db: &mut PgConnection, chain: u64) -> Result<Vec<B256>, Error>
 
 /// The invoices that the chain's blocks concern, or that show something as if they did.
 pub async fn concerned(db: &mut PgConnection, chain: u64) -> Result<Vec<B256>, Error> {
-    let rows = sqlx::query(CONCERNED).bind(big(chain)?).fetch_all(db).await?;
+    let rows = sqlx::query(CONCERNED).bind(chain_id(chain)).fetch_all(db).await?;
     rows.iter().map(|row| row.hash("terms_hash")).collect()
 }
 
@@ -125,7 +125,7 @@ pub async fn clear(db: &mut PgConnection, chain: u64) -> Result<(), Error> {
         CLEAR_LOGS,
         CLEAR_BLOCKS,
     ] {
-        sqlx::query(statement).bind(big(chain)?).execute(&mut *db).await?;
+        sqlx::query(statement).bind(chain_id(chain)).execute(&mut *db).await?;
     }
     Ok(())
 }
@@ -138,14 +138,14 @@ pub async fn finish(
     heights: Heights,
     held: Vec<B256>,
 ) -> Result<Vec<projection::Stuck>, Error> {
-    let query = sqlx::query(PUT_BACK_TAGS).bind(big(chain)?).bind(big(heights.safe)?).bind(big(heights.final_)?);
+    let query = sqlx::query(PUT_BACK_TAGS).bind(chain_id(chain)).bind(big(heights.safe)?).bind(big(heights.final_)?);
     query.execute(&mut *db).await?;
     let mirror = chain::get(db, chain).await?;
     let mut terms = chain::touched(db, chain, mirror.start, heights.seen).await?;
     terms.extend(held);
     projection::lock(db, terms.iter().copied()).await?;
     let stuck = projection::refresh_all(db, &terms).await?;
-    sqlx::query(BALANCES).bind(big(chain)?).execute(db).await?;
+    sqlx::query(BALANCES).bind(chain_id(chain)).execute(db).await?;
     Ok(stuck)
 }
 
@@ -153,7 +153,7 @@ pub async fn finish(
 pub async fn digests(db: &mut PgConnection, chain: u64) -> Result<Vec<Digest>, Error> {
     let mut digests = Vec::with_capacity(COMPARED.len());
     for (table, statement) in COMPARED {
-        let row = sqlx::query(statement).bind(big(chain)?).fetch_one(&mut *db).await?;
+        let row = sqlx::query(statement).bind(chain_id(chain)).fetch_one(&mut *db).await?;
         digests.push(Digest { table, rows: row.u64("rows")?, digest: row.try_get("digest")? });
     }
     Ok(digests)

@@ -1,6 +1,6 @@
 //! What an operator does by hand.
 
-use crate::codec::{Columns, big};
+use crate::codec::{Columns, chain_id};
 use crate::{Error, INTENTS_CHANNEL, PgConnection, projection, statements};
 use alloy_primitives::B256;
 use sqlx::Row;
@@ -53,7 +53,7 @@ pub async fn retry(db: &mut PgConnection, chain: u64, which: Which<'_>, note: &s
         Which::Intent(id) => (Some(id.to_vec()), None),
         Which::Invoice(id) => (None, Some(id)),
     };
-    let rows = sqlx::query(FAILED).bind(big(chain)?).bind(intent).bind(invoice).fetch_all(&mut *db).await?;
+    let rows = sqlx::query(FAILED).bind(chain_id(chain)).bind(intent).bind(invoice).fetch_all(&mut *db).await?;
     let (mut put_back, mut terms) = (Vec::with_capacity(rows.len()), Vec::new());
     for row in &rows {
         let (id, error) = (row.hash("id")?, row.try_get::<Option<String>, _>("last_error")?);

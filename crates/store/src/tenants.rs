@@ -1,9 +1,9 @@
 //! Tenants, their enterprise and where they are paid.
 
-use crate::codec::{Columns, big};
+use crate::codec::{Columns, chain_id};
 use crate::{Error, PgConnection, statements};
-use alloy_primitives::Address;
 use sqlx::Row;
+use terms::Account;
 
 statements! {
     UPSERT_TENANT = "INSERT INTO tenants (id, name) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name";
@@ -31,9 +31,9 @@ pub struct NewTenant<'a> {
     /// Chain id.
     pub chain: u64,
     /// Where the enterprise is paid on that chain.
-    pub payee: Address,
+    pub payee: Account,
     /// The account for money that can be sent back to nobody.
-    pub unclaimed: Address,
+    pub unclaimed: Account,
 }
 
 /// Who issues an invoice, and where it is paid.
@@ -46,19 +46,19 @@ pub struct Issuer {
     /// Whether it may issue invoices.
     pub verified: bool,
     /// Where it is paid on the chain asked for, and its account for unclaimed money; `None` if it has not said.
-    pub accounts: Option<(Address, Address)>,
+    pub accounts: Option<(Account, Account)>,
 }
 
 /// Sets a tenant up, or brings it up to date.
 pub async fn put(db: &mut PgConnection, tenant: &NewTenant<'_>) -> Result<(), Error> {
-    let chain = big(tenant.chain)?;
+    let chain = chain_id(tenant.chain);
     sqlx::query(UPSERT_TENANT).bind(tenant.id).bind(tenant.name).execute(&mut *db).await?;
     sqlx::query(UPSERT_ENTERPRISE).bind(tenant.id).bind(tenant.name).bind(tenant.verified).execute(&mut *db).await?;
     sqlx::query(UPSERT_PAYEE)
         .bind(tenant.id)
         .bind(chain)
-        .bind(tenant.payee.as_slice())
-        .bind(tenant.unclaimed.as_slice())
+        .bind(tenant.payee.as_bytes())
+        .bind(tenant.unclaimed.as_bytes())
         .execute(&mut *db)
         .await?;
     sqlx::query(UPSERT_ENTERPRISE_WALLET).bind(tenant.id).bind(chain).execute(db).await?;
@@ -67,10 +67,10 @@ pub async fn put(db: &mut PgConnection, tenant: &NewTenant<'_>) -> Result<(), Er
 
 /// The tenant's enterprise and its accounts on `chain`.
 pub async fn issuer(db: &mut PgConnection, tenant_id: &str, chain: u64) -> Result<Option<Issuer>, Error> {
-    let row = sqlx::query(ISSUER).bind(tenant_id).bind(big(chain)?).fetch_optional(db).await?;
+    let row = sqlx::query(ISSUER).bind(tenant_id).bind(chain_id(chain)).fetch_optional(db).await?;
     let Some(row) = row else { return Ok(None) };
     let accounts = match row.try_get::<Option<&[u8]>, _>("address")? {
-        Some(_) => Some((row.address("address")?, row.address("unclaimed")?)),
+        Some(_) => Some((row.account("address")?, row.account("unclaimed")?)),
         None => None,
     };
     Ok(Some(Issuer {

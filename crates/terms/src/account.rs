@@ -81,6 +81,14 @@ impl TxId {
         }
     }
 
+    /// The hash, on an EVM chain.
+    pub const fn evm(&self) -> Option<B256> {
+        match self {
+            Self::Evm(hash) => Some(*hash),
+            Self::Solana(_) => None,
+        }
+    }
+
     /// From 32 or 64 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NotAnAccount> {
         if let Ok(hash) = <[u8; 32]>::try_from(bytes) {

@@ -277,9 +277,9 @@ fn contracts(facts: &Facts) -> Finding {
         if let Ok(Ok(mirror)) = facts.database.as_ref().map(|database| &database.mirror) {
             let deployed = &mirror.deployed;
             for (what, stored, given) in [
-                ("escrow", deployed.escrow, configured.escrow),
-                ("gate", deployed.settler, configured.gate),
-                ("token", deployed.token, configured.token),
+                ("escrow", deployed.escrow, configured.escrow.into()),
+                ("gate", deployed.settler, configured.gate.into()),
+                ("token", deployed.token, configured.token.into()),
             ] {
                 if stored != given {
                     wrong.push(format!("the {what} is {stored} in the database and {given} in the configuration"));

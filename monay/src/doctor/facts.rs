@@ -133,7 +133,7 @@ async fn signer(file: &Path, duty: Duty, chain: &ChainConfig, evm: &Known<Evm>) 
     };
     let role = hasRoleCall { role: duty as u8, account };
     let (has_role, balance, nonce) =
-        tokio::join!(evm.read(chain.gate, &role), evm.provider().get_balance(account), evm.nonce(account));
+        tokio::join!(evm.read(chain.gate, &role), evm.provider().get_balance(account), evm.nonce(account.into()));
     Ok(Signer {
         account,
         has_role: has_role.map_err(|error| error.to_string()),
@@ -183,11 +183,11 @@ async fn database(config: &Config, chain: &ChainConfig, signers: &mut [(Duty, Kn
     drop(db);
     for (duty, signer) in signers.iter_mut().filter_map(|(duty, signer)| Some((*duty, signer.as_mut().ok()?))) {
         let mut db = store.begin().await.map_err(words)?;
-        signer.held = diagnosis::held(&mut db, chain.id, signer.account, duty.kinds()).await.map_err(words);
+        signer.held = diagnosis::held(&mut db, chain.id, signer.account.into(), duty.kinds()).await.map_err(words);
         drop(db);
         let Ok(nonce) = signer.nonce else { continue };
         let mut db = store.begin().await.map_err(words)?;
-        signer.nonces = diagnosis::nonces(&mut db, chain.id, signer.account, nonce).await.map_err(words);
+        signer.nonces = diagnosis::nonces(&mut db, chain.id, signer.account.into(), nonce).await.map_err(words);
     }
     store.close().await;
     Ok(Database { clock, migrations, mirror, stuck })

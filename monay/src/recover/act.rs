@@ -182,8 +182,10 @@ async fn carry_out(args: &Args, node: &Evm, standing: &Standing, account: Addres
         return Err(stopped(Stopped::NotNow, why));
     }
     let nonce = node.provider().get_transaction_count(account).pending().await.map_err(|error| node.failed(&error))?;
-    let signed = node.sign_call(Slot { signer: account, nonce }, step.to, step.input, gas_limit, fees)?;
-    println!("Sending {}.", transaction(signed.hash));
+    let signed = node.sign_call(Slot { signer: account.into(), nonce }, step.to, step.input, gas_limit, fees)?;
+    let hash =
+        signed.hash.evm().ok_or_else(|| stopped(Stopped::NotNow, "not a transaction of this chain".to_owned()))?;
+    println!("Sending {}.", transaction(hash));
     match node.send(&signed.raw).await {
         Sent::Taken => {}
         Sent::NonceTooLow(words)
@@ -192,8 +194,8 @@ async fn carry_out(args: &Args, node: &Evm, standing: &Standing, account: Addres
         | Sent::Rejected(words)
         | Sent::Unknown(words) => println!("The node said: {words}. It may have it all the same; waiting."),
     }
-    let (block, number) = wait_for(args, node, signed.hash).await?;
-    moved(node, standing, signed.hash, block, number).await
+    let (block, number) = wait_for(args, node, hash).await?;
+    moved(node, standing, hash, block, number).await
 }
 
 /// The gas it takes, or the contract's refusal in words.

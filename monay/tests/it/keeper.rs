@@ -346,8 +346,10 @@ async fn a_foreign_token_goes_back_when_it_is_asked_for() {
     net.rounds().await;
     assert_eq!(net.intents(&issued).await, [], "nobody has asked");
     let mut tx = net.stack.store.begin().await.unwrap();
-    let asked = store::orders::refund(&mut tx, monay::stack::TENANT, &issued.terms, other).await.unwrap();
-    let again = store::orders::refund(&mut tx, monay::stack::TENANT, &issued.terms, other).await.unwrap();
+    let asked =
+        store::orders::refund(&mut tx, monay::stack::TENANT, &issued.terms.clone().into(), other.into()).await.unwrap();
+    let again =
+        store::orders::refund(&mut tx, monay::stack::TENANT, &issued.terms.clone().into(), other.into()).await.unwrap();
     store::projection::refresh(&mut tx, issued.terms.hash()).await.unwrap();
     tx.commit().await.unwrap();
     assert!(asked.news && !again.news && asked.id == again.id, "asking twice is asking once");
@@ -384,7 +386,9 @@ async fn an_order_stands_until_its_deadline_and_can_then_be_given_again() {
         let mut tx = net.stack.store.begin().await.unwrap();
         let word = serde_json::json!({"by": "test"});
         let tenant = monay::stack::TENANT;
-        let asked = store::orders::order(&mut tx, tenant, &issued.terms, &order, &signature, &word).await.unwrap();
+        let asked = store::orders::order(&mut tx, tenant, &issued.terms.clone().into(), &order, &signature, &word)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         asked.news
     };
@@ -409,7 +413,8 @@ async fn about_one_invoice_no_more_can_be_asked_for_than_the_limit() {
     let mut tx = net.stack.store.begin().await.unwrap();
     for at in 0..=store::orders::MAX_ASKED {
         let token = Address::left_padding_from(&(at + 1).to_be_bytes());
-        let asked = store::orders::refund(&mut tx, monay::stack::TENANT, &issued.terms, token).await;
+        let asked =
+            store::orders::refund(&mut tx, monay::stack::TENANT, &issued.terms.clone().into(), token.into()).await;
         match asked {
             Ok(asked) => assert!(asked.news && at < store::orders::MAX_ASKED),
             Err(error) => assert!(matches!(error, store::Error::TooManyAsked) && at == store::orders::MAX_ASKED),
@@ -459,7 +464,12 @@ async fn a_token_that_asks_for_any_amount_of_gas_holds_nobody_up() {
     let (attacked, honest) = (net.issue(Wish::default()).await, net.issue(Wish::default()).await);
     let hog = gas_hog(&net).await;
     let mut tx = net.stack.store.begin().await.unwrap();
-    assert!(store::orders::refund(&mut tx, monay::stack::TENANT, &attacked.terms, hog).await.unwrap().news);
+    assert!(
+        store::orders::refund(&mut tx, monay::stack::TENANT, &attacked.terms.clone().into(), hog.into())
+            .await
+            .unwrap()
+            .news
+    );
     tx.commit().await.unwrap();
     net.transfer(honest.purse, AMOUNT).await;
     net.mine().await;
@@ -549,7 +559,9 @@ async fn an_authorization_that_was_signed_wrongly_can_be_signed_again() {
     let mut tx = net.stack.store.begin().await.unwrap();
     for (signature, news) in [(1, true), (1, false), (2, true), (2, false)] {
         let tenant = monay::stack::TENANT;
-        let asked = store::orders::authorization(&mut tx, tenant, &issued.terms, &signed(signature)).await.unwrap();
+        let asked = store::orders::authorization(&mut tx, tenant, &issued.terms.clone().into(), &signed(signature))
+            .await
+            .unwrap();
         assert_eq!(asked.news, news, "signature {signature}");
     }
     tx.commit().await.unwrap();

@@ -350,7 +350,7 @@ async fn nothing_that_holds_a_secret_shows_it() {
         id: B256::ZERO,
         invoice_id: "inv".to_owned(),
         kind: IntentKind::Settle,
-        work: Ok(store::attempts::Work { token: terms.token, terms: terms.clone(), payload }),
+        work: Ok(store::attempts::Work { token: terms.token.into(), terms: terms.clone().into(), payload }),
     });
     let mut db = net.stack.store.begin().await.unwrap();
     let view = store::invoices::by_id(&mut db, TENANT, "none").await.unwrap();
@@ -368,7 +368,13 @@ async fn nothing_that_holds_a_secret_shows_it() {
     std::fs::set_permissions(&bad_key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let not_a_key = monay::setup::read_key(&bad_key).unwrap_err();
     let not_a_root_key = vault::RootKey::load(&bad_key).unwrap_err();
-    let signed = chain::Signed { raw: signature.clone(), hash: B256::ZERO, gas_limit: 1, max_fee: 1 };
+    let signed = chain::Signed {
+        raw: signature.clone(),
+        hash: B256::ZERO.into(),
+        gas_limit: 1,
+        max_fee: 1,
+        expires_after: None,
+    };
 
     let secrets = [
         Secret::text("node's key", "nodekey123456"),

@@ -273,7 +273,7 @@ impl Rail {
             for logged in log.iter().take(block.world.log().len()).skip(events.len()) {
                 events.push(EventFact {
                     what: Recorded::from_kind(logged.event.kind).expect("a kind of ours"),
-                    token: logged.event.token,
+                    token: logged.event.token.into(),
                     amount: logged.event.amount,
                     paid: logged.event.paid,
                     status: logged.event.status,
@@ -286,7 +286,7 @@ impl Rail {
             chain: self.terms.chain,
             pick: Pick::Open,
             terms_hash: self.terms.hash(),
-            token: TOKEN,
+            token: TOKEN.into(),
             amount: self.terms.amount,
             partials: false,
             refund_key: !self.terms.refund_key.is_zero(),
@@ -421,7 +421,7 @@ impl Sim {
         if open && !rail.intents.iter().any(|intent| intent.kind == IntentKind::Fund) {
             let (id, kind) = (B256::repeat_byte(0xf0), IntentKind::Fund);
             let state = IntentState::Accepted;
-            rail.intents.push(IntentFact { id, kind, token: TOKEN, cumulative_before: U256::ZERO, state });
+            rail.intents.push(IntentFact { id, kind, token: TOKEN.into(), cumulative_before: U256::ZERO, state });
             self.look(None);
         }
     }

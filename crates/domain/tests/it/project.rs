@@ -9,8 +9,9 @@ use domain::project::{
 use domain::tier::{Heights, Tier};
 use domain::wallet::{DestructionReason, WalletStatus as W};
 use proptest::prelude::*;
+use terms::Account;
 
-const TOKEN: Address = Address::repeat_byte(7);
+const TOKEN: Account = Account::Evm(Address::repeat_byte(7));
 const EXPIRES: u64 = 10_000;
 const CLOSES: u64 = 300_000;
 
@@ -246,7 +247,7 @@ fn where_anyone_may_settle_we_never_cancel_and_the_money_goes_back_at_the_close(
 
 #[test]
 fn what_somebody_asked_for_stands_although_the_facts_do_not_call_for_it() {
-    let foreign = Address::repeat_byte(8);
+    let foreign = Account::Evm(Address::repeat_byte(8));
     for (kind, token, now, stands) in [
         (IntentKind::RefundByOrder, TOKEN, 1_000, true),
         (IntentKind::Refund, foreign, 1_000, true),

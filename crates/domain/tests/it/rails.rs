@@ -9,10 +9,11 @@ use domain::project::{
 use domain::rails::{Look, look, pick};
 use domain::tier::{Heights, Tier};
 use domain::wallet::{DestructionReason, WalletStatus as W};
+use terms::Account;
 
 const BASE: u64 = 8453;
 const SOLANA: u64 = u64::from_le_bytes(*b"monaylcl");
-const TOKEN: Address = Address::repeat_byte(7);
+const TOKEN: Account = Account::Evm(Address::repeat_byte(7));
 const EXPIRES: u64 = 10_000;
 const CLOSES: u64 = 300_000;
 

@@ -10,6 +10,7 @@ use domain::tier::Heights;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::BTreeMap;
+use terms::TxId;
 
 statements! {
     LOAD = "SELECT t.terms_hash, i.id AS invoice_id, i.tenant_id, i.issuer, i.amount_units::text AS amount, i.paid_units::text AS paid,
@@ -50,7 +51,7 @@ pub(super) struct Looked<'a> {
     pub(super) loaded: &'a Loaded,
     pub(super) facts: Facts,
     /// The transaction of each event in the facts.
-    pub(super) hashes: Vec<B256>,
+    pub(super) hashes: Vec<TxId>,
     pub(super) outcome: Outcome,
 }
 
@@ -91,18 +92,18 @@ pub(super) async fn look<'a>(
         };
         deposits.insert(row.hash("terms_hash")?, (sums, row.try_get::<bool, _>("foreign_seen")?));
     }
-    let mut events: BTreeMap<B256, (Vec<EventFact>, Vec<B256>)> = BTreeMap::new();
+    let mut events: BTreeMap<B256, (Vec<EventFact>, Vec<TxId>)> = BTreeMap::new();
     for row in sqlx::query(EVENTS).bind(&terms).fetch_all(&mut *db).await? {
         let (facts, hashes) = events.entry(row.hash("terms_hash")?).or_default();
         facts.push(event(&row)?);
-        hashes.push(row.hash("tx_hash")?);
+        hashes.push(row.tx("tx_hash")?);
     }
     let mut intents: BTreeMap<B256, Vec<IntentFact>> = BTreeMap::new();
     for row in sqlx::query(INTENTS).bind(&terms).fetch_all(db).await? {
         intents.entry(row.hash("terms_hash")?).or_default().push(IntentFact {
             id: row.hash("id")?,
             kind: row.word("kind")?,
-            token: row.address("token")?,
+            token: row.account("token")?,
             cumulative_before: row.u256("cumulative_before")?,
             state: row.word("state")?,
         });
@@ -126,7 +127,7 @@ fn event(row: &PgRow) -> Result<EventFact, Error> {
     let kind = u8::try_from(row.try_get::<i16, _>("kind")?).map_err(|_| corrupt("kind"))?;
     Ok(EventFact {
         what: Recorded::from_kind(kind).ok_or_else(|| corrupt("kind"))?,
-        token: row.address("token")?,
+        token: row.account("token")?,
         amount: row.u256("amount")?,
         paid: row.u128("paid")?,
         status: u8::try_from(row.try_get::<i16, _>("status")?).map_err(|_| corrupt("status"))?,
@@ -144,14 +145,14 @@ fn facts(
     let row = &loaded.row;
     let flags = u8::try_from(row.try_get::<i16, _>("flags")?).map_err(|_| corrupt("flags"))?;
     Ok(Facts {
-        chain: row.u64("chain_id")?,
+        chain: row.chain("chain_id")?,
         pick: Pick::Here,
         terms_hash: loaded.terms_hash,
-        token: row.address("token")?,
+        token: row.account("token")?,
         amount: row.u128("amount")?,
         partials: flags & terms::FLAG_PARTIALS != 0,
-        refund_key: !row.address("refund_key")?.is_zero(),
-        anyone_settles: row.address("settler")?.is_zero(),
+        refund_key: !row.account("refund_key")?.is_zero(),
+        anyone_settles: row.account("settler")?.is_zero(),
         closes_at: row.u64("closes_at")?,
         expires_at: row.u64("expires_at")?,
         settlement: row.word("settlement")?,

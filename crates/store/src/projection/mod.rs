@@ -7,7 +7,7 @@
 mod facts;
 mod writes;
 
-use crate::codec::{Columns, big};
+use crate::codec::{Columns, chain_id};
 use crate::{Error, PgConnection, statements};
 use alloy_primitives::B256;
 use domain::project;
@@ -87,7 +87,7 @@ pub async fn refresh(db: &mut PgConnection, terms_hash: B256) -> Result<(), Erro
 
 /// Invoices of a chain that could not be brought up to date and whose time has come to be tried again, at most `limit`.
 pub async fn stuck(db: &mut PgConnection, chain: u64, limit: u32) -> Result<Vec<B256>, Error> {
-    let rows = sqlx::query(RETRY).bind(big(chain)?).bind(i64::from(limit)).fetch_all(db).await?;
+    let rows = sqlx::query(RETRY).bind(chain_id(chain)).bind(i64::from(limit)).fetch_all(db).await?;
     rows.iter().map(|row| row.hash("terms_hash")).collect()
 }
 

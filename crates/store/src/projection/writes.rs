@@ -2,7 +2,7 @@
 
 use super::bytes;
 use super::facts::Looked;
-use crate::codec::{Columns, big, time};
+use crate::codec::{Columns, big, chain_id, time};
 use crate::{Error, INTENTS_CHANNEL, PgConnection, keys, statements};
 use ::time::OffsetDateTime;
 use alloy_primitives::{B256, U256};
@@ -12,6 +12,7 @@ use domain::project::{EventFact, Recorded};
 use domain::wallet::WalletStatus;
 use sqlx::Row;
 use std::collections::BTreeSet;
+use terms::TxId;
 use tracing::info;
 
 statements! {
@@ -19,8 +20,8 @@ statements! {
             purpose, amount_units, token, tx_hash, status, created_at)
         SELECT md5(d.chain_id || ':' || encode(d.block_hash, 'hex') || ':' || d.log_index)::uuid, i.tenant_id, i.id, d.chain_id,
             d.block_hash, d.log_index, c.name, 'transfer', CASE WHEN d.foreign_token THEN 'foreign_deposit' ELSE 'deposit' END,
-            d.amount_units, CASE WHEN d.foreign_token THEN '0x' || encode(d.token, 'hex') ELSE w.currency END,
-            '0x' || encode(d.tx_hash, 'hex'),
+            d.amount_units, CASE WHEN d.foreign_token THEN account_text(d.token) ELSE w.currency END,
+            tx_text(d.tx_hash),
             CASE WHEN d.block_number <= c.final_number THEN 'final' WHEN d.block_number <= c.safe_number THEN 'safe' ELSE 'seen' END,
             to_timestamp(d.block_timestamp)
         FROM deposits d JOIN chains c USING (chain_id) JOIN invoice_terms t USING (terms_hash) JOIN invoices i ON i.id = t.invoice_id
@@ -32,8 +33,8 @@ statements! {
         SELECT md5(e.chain_id || ':' || encode(e.block_hash, 'hex') || ':' || e.log_index)::uuid, i.tenant_id, i.id, e.chain_id,
             e.block_hash, e.log_index, c.name, 'transfer',
             CASE e.kind WHEN 1 THEN 'settle' WHEN 2 THEN 'pay' ELSE 'refund' END,
-            e.amount_units, CASE WHEN e.token = t.token THEN w.currency ELSE '0x' || encode(e.token, 'hex') END,
-            '0x' || encode(e.tx_hash, 'hex'), o.fee_units,
+            e.amount_units, CASE WHEN e.token = t.token THEN w.currency ELSE account_text(e.token) END,
+            tx_text(e.tx_hash), o.fee_units,
             CASE WHEN e.block_number <= c.final_number THEN 'final' WHEN e.block_number <= c.safe_number THEN 'safe' ELSE 'seen' END,
             to_timestamp(e.block_timestamp)
         FROM escrow_events e JOIN chains c USING (chain_id) JOIN invoice_terms t USING (terms_hash)
@@ -148,10 +149,10 @@ pub(super) async fn intents(db: &mut PgConnection, all: &[Looked<'_>]) -> Result
                 info!(invoice, intent = %want.id, kind = want.kind.as_str(), "intent wanted");
                 wanted.ids.push(want.id.to_vec());
                 wanted.tenants.push(looked.text("tenant_id")?.to_owned());
-                wanted.chains.push(big(facts.chain)?);
+                wanted.chains.push(chain_id(facts.chain));
                 wanted.terms.push(facts.terms_hash.to_vec());
                 wanted.kinds.push(want.kind.as_str());
-                wanted.tokens.push(want.token.to_vec());
+                wanted.tokens.push(want.token.as_bytes().to_vec());
                 wanted.before.push(want.cumulative_before.to_string());
             }
         }
@@ -277,7 +278,7 @@ impl<'a> Change<'a> {
     }
 
     /// The last payment, and its transaction.
-    fn payment(&self) -> Option<(&EventFact, &B256)> {
+    fn payment(&self) -> Option<(&EventFact, &TxId)> {
         let events = self.looked.facts.events.iter().zip(&self.looked.hashes);
         events.rev().find(|(event, _)| matches!(event.what, Recorded::Settled | Recorded::Paid))
     }
@@ -305,7 +306,7 @@ fn column<'a, T>(changes: &'a [Change<'a>], of: impl Fn(&'a Change<'a>) -> Resul
 }
 
 async fn invoices(db: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), Error> {
-    let at = |found: Option<(&EventFact, &B256)>| -> Result<Option<OffsetDateTime>, Error> {
+    let at = |found: Option<(&EventFact, &TxId)>| -> Result<Option<OffsetDateTime>, Error> {
         found.map(|(event, _)| time(event.timestamp)).transpose()
     };
     sqlx::query(UPDATE_INVOICES)
@@ -327,7 +328,7 @@ async fn balances(db: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), E
     let (mut issuers, mut chains, mut paid, mut were) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for change in changes.iter().filter(|change| change.looked.outcome.paid != change.paid_was) {
         issuers.push(change.looked.text("issuer")?);
-        chains.push(big(change.looked.facts.chain)?);
+        chains.push(chain_id(change.looked.facts.chain));
         paid.push(change.looked.outcome.paid.to_string());
         were.push(change.paid_was.to_string());
     }
@@ -381,7 +382,7 @@ async fn history(db: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), Er
             wallets.push(wallet);
             words.push(lifecycle_word(*status, *guard));
             data.push(body.to_string());
-            hashes.push(looked.hashes.last().map(B256::to_string));
+            hashes.push(looked.hashes.last().map(TxId::to_string));
             once.push(false);
         }
         let events = looked.facts.events.iter().zip(&looked.hashes);
