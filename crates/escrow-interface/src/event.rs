@@ -53,26 +53,19 @@ pub struct Recorded {
 
 impl Recorded {
     /// The instruction's data.
+    #[inline(always)]
     pub fn encode(&self) -> [u8; EVENT_BYTES] {
         let mut bytes = [0; EVENT_BYTES];
-        let parts: [&[u8]; 10] = [
-            &TAG,
-            &DISCRIMINATOR,
-            &self.terms_hash,
-            &self.token,
-            &self.to,
-            &self.amount.to_le_bytes(),
-            &self.paid.to_le_bytes(),
-            &self.since.to_le_bytes(),
-            &[self.kind],
-            &[self.status],
-        ];
-        let mut rest = bytes.as_mut_slice();
-        for part in parts {
-            let Some((head, tail)) = rest.split_at_mut_checked(part.len()) else { break };
-            head.copy_from_slice(part);
-            rest = tail;
-        }
+        let rest = bytes.as_mut_slice();
+        let rest = put(rest, &TAG);
+        let rest = put(rest, &DISCRIMINATOR);
+        let rest = put(rest, &self.terms_hash);
+        let rest = put(rest, &self.token);
+        let rest = put(rest, &self.to);
+        let rest = put(rest, &self.amount.to_le_bytes());
+        let rest = put(rest, &self.paid.to_le_bytes());
+        let rest = put(rest, &self.since.to_le_bytes());
+        put(rest, &[self.kind, self.status]);
         bytes
     }
 
@@ -96,5 +89,17 @@ impl Recorded {
             kind: *kind,
             status: *status,
         })
+    }
+}
+
+/// Writes a part and gives what is behind it. Lengths are constants, so that on chain nothing is left of this but the copying.
+#[inline(always)]
+fn put<'a, const N: usize>(rest: &'a mut [u8], part: &[u8; N]) -> &'a mut [u8] {
+    match rest.split_first_chunk_mut() {
+        Some((place, rest)) => {
+            *place = *part;
+            rest
+        }
+        None => &mut [],
     }
 }

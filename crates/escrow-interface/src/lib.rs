@@ -39,11 +39,9 @@ pub const NONE: Key = [0; 32];
 /// Whether two addresses are the same: four words are compared, where `==` would call a function that compares bytes.
 #[inline(always)]
 pub fn same(one: &Key, other: &Key) -> bool {
-    let words = |key: &Key| {
-        let (words, _) = key.as_chunks::<8>();
-        [words[0], words[1], words[2], words[3]].map(u64::from_le_bytes)
-    };
-    words(one) == words(other)
+    let (one, _) = one.as_chunks::<8>();
+    let (other, _) = other.as_chunks::<8>();
+    one.iter().zip(other).all(|(one, other)| u64::from_le_bytes(*one) == u64::from_le_bytes(*other))
 }
 
 /// The cluster this build is for: the first eight bytes, little-endian, of its genesis hash (PROTOCOL §1); of a local network,

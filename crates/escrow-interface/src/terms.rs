@@ -24,8 +24,10 @@ pub const TERMS_BYTES: usize = 218;
 pub const HASH_PREFIX: &[u8; 14] = b"monay:terms:v1";
 
 /// What an invoice promises on Solana. From these eleven fields follow its hash, its addresses and the only two places the
-/// money can go. Field order is the order of PROTOCOL §1, and of the bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// money can go. Field order is the order of PROTOCOL §1, and of the bytes: in memory it is the 218 bytes, so that the program
+/// reads them where they lie. (Of a packed struct's numbers only copies can be had: `{ terms.amount }` in a format.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C, packed)]
 pub struct Terms {
     /// Protocol version, 1.
     pub version: u8,
@@ -50,6 +52,8 @@ pub struct Terms {
     /// [`FLAG_PARTIALS`], [`FLAG_TOKEN_2022`]. All other bits are refused.
     pub flags: u8,
 }
+
+const _: () = assert!(size_of::<Terms>() == TERMS_BYTES && align_of::<Terms>() == 1 && cfg!(target_endian = "little"));
 
 impl Terms {
     /// The 218 bytes.
@@ -79,18 +83,19 @@ impl Terms {
     }
 
     /// Reads them back. Any 218 bytes are terms; whether they are valid is another question: [`Terms::check`].
+    #[inline(always)]
     pub fn decode(bytes: &[u8; TERMS_BYTES]) -> Self {
         Self {
             version: bytes[0],
-            chain: u64::from_le_bytes(array(bytes, 1)),
-            invoice_id: array(bytes, 9),
-            payee: array(bytes, 41),
-            token: array(bytes, 73),
-            amount: u64::from_le_bytes(array(bytes, 105)),
-            closes_at: i64::from_le_bytes(array(bytes, 113)),
-            refund_to: array(bytes, 121),
-            refund_key: array(bytes, 153),
-            settler: array(bytes, 185),
+            chain: u64::from_le_bytes(array::<1, 8>(bytes)),
+            invoice_id: array::<9, 32>(bytes),
+            payee: array::<41, 32>(bytes),
+            token: array::<73, 32>(bytes),
+            amount: u64::from_le_bytes(array::<105, 8>(bytes)),
+            closes_at: i64::from_le_bytes(array::<113, 8>(bytes)),
+            refund_to: array::<121, 32>(bytes),
+            refund_key: array::<153, 32>(bytes),
+            settler: array::<185, 32>(bytes),
             flags: bytes[217],
         }
     }
@@ -147,14 +152,10 @@ impl Terms {
     }
 }
 
-/// `N` bytes from `at` on; both are constants of this file, and the compiler sees that they fit.
+/// `N` bytes from `AT` on. The compiler proves that they are there.
 #[inline(always)]
-const fn array<const N: usize>(bytes: &[u8; TERMS_BYTES], at: usize) -> [u8; N] {
-    let mut part = [0; N];
-    let mut index = 0;
-    while index < N {
-        part[index] = bytes[at + index];
-        index += 1;
-    }
-    part
+fn array<const AT: usize, const N: usize>(bytes: &[u8; TERMS_BYTES]) -> [u8; N] {
+    const { assert!(AT + N <= TERMS_BYTES) };
+    let (_, rest) = bytes.split_at(AT);
+    rest.first_chunk().copied().unwrap_or([0; N])
 }

@@ -19,11 +19,9 @@ pub struct Ask<'a> {
     /// This program.
     pub program: &'a Address,
     /// The terms.
-    pub terms: Terms,
+    pub terms: &'a Terms,
     /// Their hash.
     pub hash: Key,
-    /// The chain's time, unix seconds.
-    pub now: i64,
     /// What follows the terms in the instruction's data: as long as the tag says.
     pub rest: &'a [u8],
 }
@@ -31,9 +29,8 @@ pub struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// Reads the terms. Whether they are valid is asked later, by those verbs that mind.
     #[inline(always)]
-    pub fn new(program: &'a Address, bytes: &[u8; TERMS_BYTES], rest: &'a [u8]) -> Outcome<Self> {
-        let hash = sys::sha256([HASH_PREFIX, bytes]);
-        Ok(Self { program, terms: Terms::decode(bytes), hash, now: sys::now()?, rest })
+    pub fn new(program: &'a Address, bytes: &'a [u8; TERMS_BYTES], rest: &'a [u8]) -> Self {
+        Self { program, terms: view(bytes), hash: sys::sha256([HASH_PREFIX, bytes]), rest }
     }
 
     /// The accounts a verb looks at; what comes after them is ignored.
@@ -55,13 +52,13 @@ impl<'a> Ask<'a> {
         [Seed::from(INVOICE_SEED), Seed::from(&self.hash), Seed::from(&[BUMP])]
     }
 
-    /// The rows of PROTOCOL §1, the mint's among them. `tokens` are those of the instruction's token.
+    /// The rows of PROTOCOL §1, the mint's among them, and the mint's decimals. `tokens` are those of the instruction's token.
     #[inline(never)]
-    pub fn valid(&self, invoice: &AccountView, tokens: &Tokens<'_>) -> Outcome {
+    pub fn valid(&self, now: i64, invoice: &AccountView, tokens: &Tokens<'_>) -> Outcome<u8> {
         ensure(same(tokens.mint.address().as_array(), &self.terms.token), Error::WrongMint)?;
         ensure(same(tokens.program.as_array(), self.token_program()), Error::WrongTokenProgram)?;
-        self.terms.check(self.now, invoice.address().as_array(), self.program.as_array())?;
-        ensure(tokens.decimals().is_some(), Error::InvalidToken)
+        self.terms.check(now, invoice.address().as_array(), self.program.as_array())?;
+        tokens.decimals().ok_or(Error::InvalidToken.into())
     }
 
     /// The token program that the flags name.
@@ -79,9 +76,9 @@ impl<'a> Ask<'a> {
 
     /// "Open, before closesAt."
     #[inline(always)]
-    pub fn open(&self, state: &State) -> Outcome {
+    pub fn open(&self, state: &State, now: i64) -> Outcome {
         ensure(state.status == Status::Open as u8, Error::NotOpen)?;
-        ensure(self.now < self.terms.closes_at, Error::Closed)
+        ensure(now < self.terms.closes_at, Error::Closed)
     }
 
     /// `min(available, due)`; without partials all that is due or nothing; never zero.
@@ -96,10 +93,10 @@ impl<'a> Ask<'a> {
 
     /// The state after the payee got `amount`; with the last unit the invoice is paid in full.
     #[inline(always)]
-    pub fn paid(&self, state: State, amount: u64) -> Outcome<State> {
+    pub fn paid(&self, state: State, amount: u64, now: i64) -> Outcome<State> {
         let Some(paid) = state.paid.checked_add(amount) else { return Err(Error::Arithmetic.into()) };
         Ok(if paid == self.terms.amount {
-            State { paid, since: self.now, status: Status::Paid as u8 }
+            State { paid, since: now, status: Status::Paid as u8 }
         } else {
             State { paid, ..state }
         })
@@ -108,20 +105,21 @@ impl<'a> Ask<'a> {
     /// "When money may go back": PROTOCOL §4. `by_key`: the refund key asks.
     #[inline(always)]
     pub fn refundable(&self, state: &State, invoice: &AccountView, tokens: &Tokens<'_>, by_key: bool) -> Outcome {
+        let now = sys::now()?;
         let ended = state.status != Status::Open as u8;
         let from = if !by_key && self.terms.has_refund_key() {
-            let end = if ended { state.since.min(self.terms.closes_at) } else { self.terms.closes_at };
+            let end = if ended { state.since.min({ self.terms.closes_at }) } else { self.terms.closes_at };
             end.saturating_add(WAIT_SECONDS)
-        } else if !ended && self.valid(invoice, tokens).is_ok() {
+        } else if !ended && self.valid(now, invoice, tokens).is_ok() {
             self.terms.closes_at
         } else {
             return Ok(());
         };
-        ensure(self.now >= from, Error::NotRefundable)
+        ensure(now >= from, Error::NotRefundable)
     }
 
     /// That there is somewhere to go: all that a refund checks of the terms.
-    #[inline(never)]
+    #[inline(always)]
     pub fn goes_back_somewhere(&self, invoice: &AccountView) -> Outcome {
         Ok(self.terms.check_refund_to(invoice.address().as_array(), self.program.as_array())?)
     }
@@ -132,6 +130,14 @@ impl<'a> Ask<'a> {
         let canonical = token::is_associated(account, owner, tokens, bump);
         ensure(canonical && tokens.balance(account, owner).is_some(), Error::WrongDestination)
     }
+}
+
+/// The terms where they lie.
+#[inline(always)]
+#[allow(unsafe_code, reason = "the one cast; what it needs is proven when it is compiled")]
+fn view(bytes: &[u8; TERMS_BYTES]) -> &Terms {
+    // SAFETY: `Terms` is packed, has no padding and exactly these bytes (escrow_interface asserts it), and any bytes are terms.
+    unsafe { &*bytes.as_ptr().cast() }
 }
 
 /// Whether the account has this address and signed.

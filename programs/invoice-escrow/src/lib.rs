@@ -12,7 +12,7 @@
 //! | [`event`] | tells what happened |
 //! | [`verb`] | the nine instructions, each from left to right: valid terms, who, when, effect |
 //!
-//! What the runtime is asked (SHA-256, time, rent) is in `runtime`, with the only unsafe code besides [`record`]'s one cast.
+//! What the runtime is asked (SHA-256, time, rent) is in `runtime`, with the unsafe code besides one cast each in [`ask`] and [`record`].
 //! Built with Debian's compiler it has no stack arguments: a function that is not inlined takes at most five words.
 
 #![no_std]
@@ -27,24 +27,39 @@ pub mod verb;
 
 use ask::Ask;
 use escrow_interface::{Error, instruction::Tag, terms::TERMS_BYTES};
-use pinocchio::{AccountView, Address, ProgramResult};
+use pinocchio::{AccountView, Address};
 use stop::Outcome;
 
 #[cfg(not(feature = "no-entrypoint"))]
 mod entrypoint {
     #![allow(unsafe_code, reason = "the entry point is given a pointer by the runtime")]
-    pinocchio::program_entrypoint!(super::process);
+
+    use core::mem::MaybeUninit;
+    use pinocchio::{AccountView, MAX_TX_ACCOUNTS, entrypoint::deserialize};
+
     pinocchio::no_allocator!();
     pinocchio::nostd_panic_handler!();
+
+    /// What the runtime calls.
+    ///
+    /// # Safety
+    ///
+    /// `input` is what the loader has serialised for this call.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn entrypoint(input: *mut u8) -> u64 {
+        let mut accounts = [const { MaybeUninit::<AccountView>::uninit() }; MAX_TX_ACCOUNTS];
+        // SAFETY: the input is the loader's, and as many accounts as it says have been written.
+        let (program, accounts, data) = unsafe {
+            let (program, count, data) = deserialize::<MAX_TX_ACCOUNTS>(input, &mut accounts);
+            (program, core::slice::from_raw_parts(accounts.as_ptr().cast::<AccountView>(), count), data)
+        };
+        super::stop::code(super::run(program, accounts, data))
+    }
 }
 
-/// What the runtime calls.
-pub fn process(program: &Address, accounts: &mut [AccountView], data: &[u8]) -> ProgramResult {
-    run(program, accounts, data).map_err(|stop| stop.0)
-}
-
+/// One instruction.
 #[inline(always)]
-fn run(program: &Address, accounts: &mut [AccountView], data: &[u8]) -> Outcome {
+pub fn run(program: &Address, accounts: &[AccountView], data: &[u8]) -> Outcome {
     let Some((&tag, rest)) = data.split_first() else { return Err(Error::InvalidInstruction.into()) };
     let Some(tag) = Tag::from_u8(tag) else { return event::heard(program, accounts, data) };
     if data.len() != tag.data_bytes() {
@@ -53,7 +68,7 @@ fn run(program: &Address, accounts: &mut [AccountView], data: &[u8]) -> Outcome 
     let Some((terms, rest)) = rest.split_first_chunk::<TERMS_BYTES>() else {
         return Err(Error::InvalidInstruction.into());
     };
-    let ask = Ask::new(program, terms, rest)?;
+    let ask = Ask::new(program, terms, rest);
     match tag {
         Tag::Settle => verb::settle::settle(&ask, accounts),
         Tag::Pay => verb::pay::pay(&ask, accounts),

@@ -29,28 +29,30 @@ pub struct State {
 
 /// The record of the terms, if there is one. What the program owns and bears the terms hash is it, because the program makes
 /// no other; the address is hashed only where there is none.
-#[inline(never)]
+#[inline(always)]
 pub fn find(ask: &Ask<'_>, account: &AccountView) -> Outcome<Option<State>> {
     if account.owned_by(ask.program) {
-        let read = |record: &mut Record| Ok(State { paid: record.paid, since: record.since, status: record.status });
-        return change(ask, account, read).map(Some);
+        let found = change(account, |record| {
+            let ours = record.discriminator == DISCRIMINATOR && record.version == 1;
+            ensure(ours && same(&record.terms_hash, &ask.hash), Error::WrongRecord)?;
+            Ok(State { paid: record.paid, since: record.since, status: record.status })
+        });
+        return found.map(Some);
     }
     let address = sys::sha256(of_terms(RECORD_SEED, &ask.hash, ask.program.as_array()));
     ensure(same(account.address().as_array(), &address), Error::WrongRecord)?;
     Ok(None)
 }
 
-/// Reads or changes the record of the terms in its place.
+/// Reads or changes the record that [`find`] has found or [`create`] has made, in its place.
 #[inline(always)]
-pub fn change<T>(ask: &Ask<'_>, account: &AccountView, with: impl FnOnce(&mut Record) -> Outcome<T>) -> Outcome<T> {
+pub fn change<T>(account: &AccountView, with: impl FnOnce(&mut Record) -> Outcome<T>) -> Outcome<T> {
     let mut account = *account;
     let mut data = account.try_borrow_mut()?;
-    let Some(record) = cast(&mut data) else { return Err(Error::WrongRecord.into()) };
-    ensure(
-        record.discriminator == DISCRIMINATOR && record.version == 1 && same(&record.terms_hash, &ask.hash),
-        Error::WrongRecord,
-    )?;
-    with(record)
+    match cast(&mut data) {
+        Some(record) => with(record),
+        None => Err(Error::WrongRecord.into()),
+    }
 }
 
 /// Writes the state, into a new record if there is none.
@@ -66,7 +68,7 @@ pub fn write(
     if !exists {
         create(ask, account, rent_payer, system)?;
     }
-    change(ask, account, |record| {
+    change(account, |record| {
         record.paid = state.paid;
         record.since = state.since;
         record.status = state.status;
@@ -85,10 +87,7 @@ pub fn create(ask: &Ask<'_>, account: &AccountView, rent_payer: &AccountView, sy
     let new = system::New { payer: rent_payer, account, lamports: rent_lamports, owner: ask.program };
     system::create(&new, RECORD_BYTES as u64, &seeds)?;
 
-    let mut account = *account;
-    let mut data = account.try_borrow_mut()?;
-    let Some(record) = cast(&mut data) else { return Err(Error::WrongRecord.into()) };
-    *record = Record {
+    let made = Record {
         discriminator: DISCRIMINATOR,
         version: 1,
         status: 0,
@@ -96,13 +95,16 @@ pub fn create(ask: &Ask<'_>, account: &AccountView, rent_payer: &AccountView, sy
         terms_hash: ask.hash,
         paid: 0,
         since: 0,
-        closable_at: ask.terms.closes_at.saturating_add(WAIT_SECONDS),
+        closable_at: { ask.terms.closes_at }.saturating_add(WAIT_SECONDS),
         rent_payer: rent_payer.address().to_bytes(),
         rent_lamports,
         vault_payer: NONE,
         vault_lamports: 0,
     };
-    Ok(())
+    change(account, |record| {
+        *record = made;
+        Ok(())
+    })
 }
 
 /// The account's data as what it is; `None` where it has another length.

@@ -11,10 +11,13 @@ use escrow_interface::{
 };
 use pinocchio::{
     AccountView, Address,
-    cpi::{Seed, Signer, invoke_signed, invoke_signed_with_bounds},
+    cpi::{Seed, Signer, invoke_signed_with_bounds},
     instruction::{InstructionAccount, InstructionView},
 };
-use runtime::{sys, system};
+use runtime::{
+    cpi::{Given, call},
+    sys, system,
+};
 
 const MINT_BYTES: usize = 82;
 const ACCOUNT_BYTES: usize = 165;
@@ -49,17 +52,26 @@ impl Tokens<'_> {
     #[inline(never)]
     pub fn decimals(&self) -> Option<u8> {
         let data = self.body(self.mint, MINT_BYTES, KIND_MINT)?;
-        (data.get(45) == Some(&1)).then_some(*data.get(44)?)
+        let data = data.first_chunk::<MINT_BYTES>()?;
+        (data[45] == 1).then_some(data[44])
     }
 
     /// What lies in the account, if it is `owner`'s account for this mint.
-    #[inline(never)]
+    #[inline(always)]
     pub fn balance(&self, account: &AccountView, owner: &Key) -> Option<u64> {
-        let (holder, amount) = self.holding(account)?;
-        same(&holder, owner).then_some(amount)
+        let data = self.body(account, ACCOUNT_BYTES, KIND_ACCOUNT)?;
+        let (holder, amount) = self.held(&data)?;
+        same(holder, owner).then_some(amount)
     }
 
-    /// The same of an account that may not have been made yet: then nothing lies there.
+    /// What lies in the account, whoever owns it and whatever its mint.
+    #[inline(always)]
+    pub fn amount(&self, account: &AccountView) -> Option<u64> {
+        let data = self.body(account, ACCOUNT_BYTES, KIND_ACCOUNT)?;
+        data.get(64..)?.first_chunk().map(|amount| u64::from_le_bytes(*amount))
+    }
+
+    /// What `owner` has in an account that may not have been made yet: then nothing lies there.
     #[inline(always)]
     pub fn lies_in(&self, account: &AccountView, owner: &Key) -> Option<u64> {
         if account.owned_by(&system::SYSTEM) && account.is_data_empty() {
@@ -69,16 +81,22 @@ impl Tokens<'_> {
         }
     }
 
-    /// Whose account it is and what lies in it, if it is one for this mint.
-    #[inline(never)]
-    pub fn holding(&self, account: &AccountView) -> Option<(Key, u64)> {
+    /// Whose account it is, if it is one for this mint.
+    #[inline(always)]
+    pub fn owner(&self, account: &AccountView) -> Option<Key> {
         let data = self.body(account, ACCOUNT_BYTES, KIND_ACCOUNT)?;
+        self.held(&data).map(|(owner, _)| *owner)
+    }
+
+    #[inline(always)]
+    fn held<'b>(&self, data: &'b [u8]) -> Option<(&'b Key, u64)> {
+        let data = data.first_chunk::<ACCOUNT_BYTES>()?;
         let (mint, rest) = data.split_first_chunk::<32>()?;
         let (owner, rest) = rest.split_first_chunk::<32>()?;
         let amount = rest.first_chunk::<8>()?;
         // 1: in use, 2: frozen.
-        let made = matches!(data.get(108), Some(1 | 2));
-        (made && same(mint, self.mint.address().as_array())).then_some((*owner, u64::from_le_bytes(*amount)))
+        let made = matches!(data[108], 1 | 2);
+        (made && same(mint, self.mint.address().as_array())).then_some((owner, u64::from_le_bytes(*amount)))
     }
 
     /// Its data, if it is this program's and of that kind.
@@ -115,22 +133,27 @@ impl Tokens<'_> {
     /// Moves `amount`.
     #[inline(never)]
     pub fn transfer(&self, route: &Route<'_>, amount: u64) -> Outcome {
-        let data = self.transfer_data(amount)?;
+        // TransferChecked.
+        let mut data = [12; 10];
+        system::put(&mut data, 1, &amount.to_le_bytes());
+        system::put(&mut data, 9, &[route.decimals]);
         if !route.more.is_empty() {
             return self.transfer_with(route, &data);
         }
-        let accounts = self.transfer_accounts(route);
-        let transfer = InstructionView { program_id: self.program, accounts: &accounts, data: &data };
-        let views = [route.from, self.mint, route.to, route.authority];
-        let signer = [Signer::from(route.seeds)];
-        let signers = if route.seeds.is_empty() { &[] } else { signer.as_slice() };
-        Ok(invoke_signed(&transfer, &views, signers)?)
+        let [from, to] = [route.from, route.to].map(Given::write);
+        let authority = Given::read(route.authority).signing();
+        Ok(call(self.program, [from, Given::read(self.mint), to, authority], &data, route.seeds)?)
     }
 
     /// The same with further accounts.
     #[inline(never)]
     fn transfer_with(&self, route: &Route<'_>, data: &[u8; 10]) -> Outcome {
-        let own = self.transfer_accounts(route);
+        let own = [
+            InstructionAccount::writable(route.from.address()),
+            InstructionAccount::readonly(self.mint.address()),
+            InstructionAccount::writable(route.to.address()),
+            InstructionAccount::readonly_signer(route.authority.address()),
+        ];
         let count = own.len() + route.more.len();
         let mut accounts: [InstructionAccount<'_>; MOST] =
             core::array::from_fn(|_| InstructionAccount::readonly(self.mint.address()));
@@ -147,39 +170,14 @@ impl Tokens<'_> {
             (*place, *view) = (InstructionAccount::new(account.address(), account.is_writable(), false), account);
         }
         let transfer = InstructionView { program_id: self.program, accounts: all, data };
-        call(&transfer, seen, &[Signer::from(route.seeds)])
-    }
-
-    #[inline(always)]
-    fn transfer_data(&self, amount: u64) -> Outcome<[u8; 10]> {
-        let Some(decimals) = self.decimals() else { return Err(Error::WrongMint.into()) };
-        // TransferChecked.
-        let mut data = [12; 10];
-        system::put(&mut data, 1, &amount.to_le_bytes());
-        system::put(&mut data, 9, &[decimals]);
-        Ok(data)
-    }
-
-    #[inline(always)]
-    fn transfer_accounts<'a>(&'a self, route: &Route<'a>) -> [InstructionAccount<'a>; 4] {
-        [
-            InstructionAccount::writable(route.from.address()),
-            InstructionAccount::readonly(self.mint.address()),
-            InstructionAccount::writable(route.to.address()),
-            InstructionAccount::readonly_signer(route.authority.address()),
-        ]
+        call_with(&transfer, seen, &[Signer::from(route.seeds)])
     }
 
     /// Closes an empty account of ours; its lamports go to `to`.
     #[inline(always)]
     pub fn close(&self, route: &Route<'_>) -> Outcome {
-        let accounts = [
-            InstructionAccount::writable(route.from.address()),
-            InstructionAccount::writable(route.to.address()),
-            InstructionAccount::readonly_signer(route.authority.address()),
-        ];
-        let close = InstructionView { program_id: self.program, accounts: &accounts, data: &[9] };
-        Ok(invoke_signed(&close, &[route.from, route.to, route.authority], &[Signer::from(route.seeds)])?)
+        let [from, to] = [route.from, route.to].map(Given::write);
+        Ok(call(self.program, [from, to, Given::read(route.authority).signing()], &[9], route.seeds)?)
     }
 }
 
@@ -193,6 +191,8 @@ pub struct Route<'a> {
     pub authority: &'a AccountView,
     /// What the authority signs with, if it is an address of ours.
     pub seeds: &'a [Seed<'a>],
+    /// The mint's.
+    pub decimals: u8,
     /// What a transfer hook may ask for besides: passed on read-only or writable as it came, and never as a signer, whatever it
     /// signed.
     pub more: &'a [AccountView],
@@ -200,7 +200,7 @@ pub struct Route<'a> {
 
 /// A frame of its own: the accounts of the call are most of the stack that a function may have.
 #[inline(never)]
-fn call(
+fn call_with(
     instruction: &InstructionView<'_, '_, '_, '_>,
     views: &[&AccountView],
     signers: &[Signer<'_, '_>; 1],
@@ -209,7 +209,7 @@ fn call(
 }
 
 /// Whether this is the associated token account of `owner`; why a bump may be claimed says [`associated_token`].
-#[inline(never)]
+#[inline(always)]
 pub fn is_associated(account: &AccountView, owner: &Key, tokens: &Tokens<'_>, bump: u8) -> bool {
     let (program, mint) = (tokens.program.as_array(), tokens.mint.address().as_array());
     same(account.address().as_array(), &sys::sha256(associated_token(owner, program, mint, &[bump])))
@@ -220,14 +220,8 @@ pub fn is_associated(account: &AccountView, owner: &Key, tokens: &Tokens<'_>, bu
 #[inline(always)]
 pub fn create_associated(program: &Address, accounts: &[&AccountView; 6]) -> Outcome {
     let [payer, account, owner, mint, system, token_program] = accounts;
-    let metas = [
-        InstructionAccount::writable_signer(payer.address()),
-        InstructionAccount::writable(account.address()),
-        InstructionAccount::readonly(owner.address()),
-        InstructionAccount::readonly(mint.address()),
-        InstructionAccount::readonly(system.address()),
-        InstructionAccount::readonly(token_program.address()),
-    ];
+    let [owner, mint, system, token_program] = [owner, mint, system, token_program].map(|account| Given::read(account));
+    let given = [Given::write(payer).signing(), Given::write(account), owner, mint, system, token_program];
     // CreateIdempotent.
-    Ok(invoke_signed(&InstructionView { program_id: program, accounts: &metas, data: &[1] }, accounts, &[])?)
+    Ok(call(program, given, &[1], &[])?)
 }

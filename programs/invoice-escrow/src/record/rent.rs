@@ -7,7 +7,7 @@ use runtime::sys;
 
 /// Takes `all` lamports from an account of ours: `rent` of them to who paid it, the rest to refundTo; where the runtime would
 /// refuse that, because it would leave too little there, along with the rent.
-#[inline(never)]
+#[inline(always)]
 pub fn give_back(from: &AccountView, all: u64, rent: u64, [payer, refund_to]: [&AccountView; 2]) -> Outcome {
     let rent = rent.min(all);
     take(from, all)?;

@@ -3,11 +3,12 @@
 use crate::{
     ask::Ask,
     event::{self, Moved, Voice},
-    record::{self, State, rent},
+    record::{self, rent},
     stop::{Outcome, ensure},
 };
 use escrow_interface::{Error, event::Kind, instruction::close_record as at, same};
 use pinocchio::AccountView;
+use runtime::sys;
 
 /// "Only from closesAt + 30 days", and not while it knows who paid for the vault. It is never made again: that takes a time
 /// before closesAt.
@@ -15,13 +16,13 @@ use pinocchio::AccountView;
 pub fn close_record(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     let accounts = ask.accounts::<{ at::COUNT }>(accounts)?;
     let [record, rent_payer, refund_to, authority, me] = accounts;
-    ensure(record.owned_by(ask.program), Error::WrongRecord)?;
-    let (state, lamports) = record::change(ask, record, |record| {
-        ensure(ask.now >= record.closable_at, Error::RecordInUse)?;
+    let state = record::find(ask, record)?.ok_or(Error::WrongRecord)?;
+    let now = sys::now()?;
+    let lamports = record::change(record, |record| {
+        ensure(now >= record.closable_at, Error::RecordInUse)?;
         ensure(record.vault_lamports == 0, Error::VaultOpen)?;
         ensure(same(rent_payer.address().as_array(), &record.rent_payer), Error::WrongRecipient)?;
-        let state = State { paid: record.paid, since: record.since, status: record.status };
-        Ok((state, record.rent_lamports))
+        Ok(record.rent_lamports)
     })?;
     ensure(same(refund_to.address().as_array(), &ask.terms.refund_to), Error::WrongRecipient)?;
 

@@ -9,6 +9,7 @@ use crate::{
 };
 use escrow_interface::{Error, event::Kind, instruction::pay as at, same};
 use pinocchio::AccountView;
+use runtime::sys;
 
 /// "Pulls from the payer only, straight to payee. `amount` is a ceiling: `min(amount, due)`; partials off: all that is due or
 /// `NotFunded`. What lies in the vault is not counted."
@@ -23,11 +24,12 @@ pub fn pay(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     let tokens = Tokens { mint, program: program.address() };
 
     ask.invoice(invoice)?;
-    ask.valid(invoice, &tokens)?;
+    let now = sys::now()?;
+    let decimals = ask.valid(now, invoice, &tokens)?;
     ask.settler(settler)?;
     let found = record::find(ask, record)?;
     let state = found.unwrap_or_default();
-    ask.open(&state)?;
+    ask.open(&state, now)?;
     let payer_key = payer.address().as_array();
     ensure(!same(payer_key, &ask.terms.payee), Error::PayerIsPayee)?;
     ensure(payer.is_signer(), Error::NotPayer)?;
@@ -36,13 +38,16 @@ pub fn pay(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     if ask.terms.token_2022() {
         tokens.allowed(mint)?;
     }
-    let (owner, _) = tokens.holding(source).ok_or(Error::WrongSource)?;
+    let owner = tokens.owner(source).ok_or(Error::WrongSource)?;
     ensure(same(&owner, payer_key), Error::NotPayer)?;
     ask.destination(destination, &tokens, &ask.terms.payee, destination_bump)?;
 
-    let state = ask.paid(state, amount)?;
+    let state = ask.paid(state, amount, now)?;
     record::write(ask, record, found.is_some(), rent_payer, system, state)?;
-    tokens.transfer(&Route { from: source, to: destination, authority: payer, seeds: &[], more: &[] }, amount)?;
+    tokens.transfer(
+        &Route { from: source, to: destination, authority: payer, seeds: &[], decimals, more: &[] },
+        amount,
+    )?;
     let moved = Moved { kind: Kind::Paid, token: &ask.terms.token, to: &ask.terms.payee, amount };
     event::tell(ask, &Voice { authority, program: me }, &state, &moved)
 }

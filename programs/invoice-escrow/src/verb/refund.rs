@@ -31,12 +31,11 @@ pub fn refund(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     ask.invoice(invoice)?;
     tokens.known()?;
     ask.goes_back_somewhere(invoice)?;
-    let found = tokens.holding(destination);
     let owner = match bump {
         Some(_) => ask.terms.refund_to,
         None => {
             ensure(ask.terms.has_refund_key(), Error::NoRefundKey)?;
-            let (owner, _) = found.ok_or(Error::WrongDestination)?;
+            let owner = tokens.owner(destination).ok_or(Error::WrongDestination)?;
             may_have(ask, invoice, mint, &owner)?;
             ensure(signs(key, &ask.terms.refund_key), Error::NotRefundKey)?;
             owner
@@ -44,14 +43,14 @@ pub fn refund(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     };
     let state = record::find(ask, record)?.unwrap_or_default();
     ask.refundable(&state, invoice, &tokens, bump.is_none())?;
-    ensure(tokens.decimals().is_some(), Error::WrongMint)?;
+    let decimals = tokens.decimals().ok_or(Error::WrongMint)?;
     let amount = tokens.lies_in(source, invoice.address().as_array()).ok_or(Error::WrongSource)?;
     ensure(amount != 0, Error::NothingDue)?;
     if let Some(bump) = bump {
         ask.destination(destination, &tokens, &owner, bump)?;
     }
 
-    let route = Route { from: source, to: destination, authority: invoice, seeds: &ask.seeds(), more };
+    let route = Route { from: source, to: destination, authority: invoice, seeds: &ask.seeds(), decimals, more };
     tokens.transfer(&route, amount)?;
     let kind = if bump.is_some() { Kind::Refunded } else { Kind::RefundedByKey };
     let moved = Moved { kind, token: mint.address().as_array(), to: &owner, amount };
@@ -78,7 +77,7 @@ pub fn native(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     let amount = invoice.lamports();
     ensure(amount != 0, Error::NothingDue)?;
 
-    system::transfer_signed(invoice, refund_to, amount, &ask.seeds())?;
+    system::transfer(invoice, refund_to, amount, &ask.seeds())?;
     let moved = Moved { kind: Kind::Refunded, token: &NONE, to: &ask.terms.refund_to, amount };
     event::tell(ask, &Voice { authority, program: me }, &state, &moved)
 }

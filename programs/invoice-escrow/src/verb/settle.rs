@@ -9,6 +9,7 @@ use crate::{
 };
 use escrow_interface::{Error, event::Kind, instruction::settle as at};
 use pinocchio::AccountView;
+use runtime::sys;
 
 /// "`min(balance, amount − paid)`; partials off: exactly `amount`, else `NotFunded`. Excess stays."
 #[inline(never)]
@@ -18,12 +19,13 @@ pub fn settle(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     let [rent_payer, settler, invoice, record, vault, destination, mint, program, authority, me, system] = accounts;
     let tokens = Tokens { mint, program: program.address() };
 
-    ask.invoice(invoice)?;
-    ask.valid(invoice, &tokens)?;
+    // That this is the invoice's address the runtime says: it lets us sign for no other one.
+    let now = sys::now()?;
+    let decimals = ask.valid(now, invoice, &tokens)?;
     ask.settler(settler)?;
     let found = record::find(ask, record)?;
     let state = found.unwrap_or_default();
-    ask.open(&state)?;
+    ask.open(&state, now)?;
 
     let owner = invoice.address().as_array();
     ensure(token::is_associated(vault, owner, &tokens, vault_bump), Error::WrongVault)?;
@@ -34,10 +36,10 @@ pub fn settle(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     }
     ask.destination(destination, &tokens, &ask.terms.payee, destination_bump)?;
 
-    let state = ask.paid(state, amount)?;
+    let state = ask.paid(state, amount, now)?;
     record::write(ask, record, found.is_some(), rent_payer, system, state)?;
     tokens.transfer(
-        &Route { from: vault, to: destination, authority: invoice, seeds: &ask.seeds(), more: &[] },
+        &Route { from: vault, to: destination, authority: invoice, seeds: &ask.seeds(), decimals, more: &[] },
         amount,
     )?;
     let moved = Moved { kind: Kind::Settled, token: &ask.terms.token, to: &ask.terms.payee, amount };

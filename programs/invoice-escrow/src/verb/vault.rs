@@ -25,8 +25,9 @@ pub fn open(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     ask.invoice(invoice)?;
     // Nobody has signed for the invoice's address yet, and on the curve nobody ever could.
     ensure(!sys::is_on_curve(invoice.address().as_array()), Error::WrongInvoiceAddress)?;
-    ask.valid(invoice, &tokens)?;
-    ensure(ask.now < ask.terms.closes_at, Error::Closed)?;
+    let now = sys::now()?;
+    ask.valid(now, invoice, &tokens)?;
+    ensure(now < ask.terms.closes_at, Error::Closed)?;
     ensure(rent_payer.is_signer(), Error::NotRentPayer)?;
     ensure(same(associated.address().as_array(), &ASSOCIATED_TOKEN_PROGRAM), Error::WrongProgram)?;
     system_program(system)?;
@@ -38,7 +39,7 @@ pub fn open(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     token::create_associated(associated.address(), &[rent_payer, vault, invoice, mint, system, program])?;
     let Some(spent) = before.checked_sub(rent_payer.lamports()) else { return Err(Error::Arithmetic.into()) };
     if spent > 0 {
-        record::change(ask, record, |record| {
+        record::change(record, |record| {
             ensure(record.vault_lamports == 0, Error::VaultOpen)?;
             record.vault_payer = rent_payer.address().to_bytes();
             record.vault_lamports = spent;
@@ -57,38 +58,44 @@ pub fn close(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     let [invoice, record, vault, vault_payer, refund_to, mint, program] = accounts;
     let tokens = Tokens { mint, program: program.address() };
 
-    ask.invoice(invoice)?;
+    // That this is the invoice's address the runtime says: it lets us sign for no other one.
     tokens.known()?;
-    ask.goes_back_somewhere(invoice)?;
-    ensure(same(refund_to.address().as_array(), &ask.terms.refund_to), Error::WrongRecipient)?;
     let found = record::find(ask, record)?;
     let state = found.unwrap_or_default();
-    if state.status == Status::Open as u8 && ask.now < ask.terms.closes_at {
-        ensure(ask.valid(invoice, &tokens).is_err(), Error::VaultInUse)?;
+    if state.status == Status::Open as u8 {
+        let now = sys::now()?;
+        ensure(now >= ask.terms.closes_at || ask.valid(now, invoice, &tokens).is_err(), Error::VaultInUse)?;
     }
     let owner = invoice.address().as_array();
     ensure(token::is_associated(vault, owner, &tokens, bump), Error::WrongVault)?;
-    let balance = tokens.balance(vault, owner).ok_or(Error::WrongVault)?;
-    ensure(balance == 0, Error::VaultNotEmpty)?;
+    // The program that makes such accounts has made this one, for this owner and mint.
+    ensure(tokens.amount(vault).ok_or(Error::WrongVault)? == 0, Error::VaultNotEmpty)?;
 
-    let ours =
-        same(mint.address().as_array(), &ask.terms.token) && same(program.address().as_array(), ask.token_program());
-    let paid_by = if found.is_some() && ours {
-        record::change(ask, record, |record| {
-            let paid = (record.vault_payer, record.vault_lamports);
-            (record.vault_payer, record.vault_lamports) = (NONE, 0);
-            Ok(paid)
-        })?
-    } else {
-        (NONE, 0)
-    };
-    let (payer, lamports) = paid_by;
-    if lamports == 0 {
-        return tokens.close(&Route { from: vault, to: refund_to, authority: invoice, seeds: &ask.seeds(), more: &[] });
+    let mut lamports = 0;
+    if found.is_some() {
+        lamports = record::change(record, |record| {
+            let ours = record.vault_lamports != 0
+                && same(mint.address().as_array(), &ask.terms.token)
+                && same(program.address().as_array(), ask.token_program());
+            if !ours {
+                return Ok(0);
+            }
+            ensure(same(vault_payer.address().as_array(), &record.vault_payer), Error::WrongRecipient)?;
+            record.vault_payer = NONE;
+            Ok(core::mem::take(&mut record.vault_lamports))
+        })?;
     }
-    // To the record first: what lies there we may divide.
-    ensure(same(vault_payer.address().as_array(), &payer), Error::WrongRecipient)?;
     let all = vault.lamports();
-    tokens.close(&Route { from: vault, to: record, authority: invoice, seeds: &ask.seeds(), more: &[] })?;
+    if all > lamports {
+        // Something is left for refundTo.
+        ask.goes_back_somewhere(invoice)?;
+        ensure(same(refund_to.address().as_array(), &ask.terms.refund_to), Error::WrongRecipient)?;
+    }
+    // What the record knows of goes there first: what lies there we may divide.
+    let to = if lamports == 0 { refund_to } else { record };
+    tokens.close(&Route { from: vault, to, authority: invoice, seeds: &ask.seeds(), decimals: 0, more: &[] })?;
+    if lamports == 0 {
+        return Ok(());
+    }
     rent::give_back(record, all, lamports, [vault_payer, refund_to])
 }

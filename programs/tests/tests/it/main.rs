@@ -1,0 +1,3 @@
+//! The compiled programs, in LiteSVM.
+
+mod cu;
