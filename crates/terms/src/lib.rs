@@ -15,14 +15,16 @@ mod any;
 mod portable;
 mod rules;
 pub mod solana;
+mod solana_pay;
 
 pub use account::{Account, NotAnAccount, TxId};
 pub use address::{Deployment, ESCROW_CODE_HASH, PURSE_INIT_CODE_HASH};
 pub use alloy_primitives::{Address, B256};
 pub use any::Terms;
-pub use portable::{NotTerms, PortableTerms};
+pub use portable::{NotTerms, Portable, PortableInvoice, PortableSolanaTerms, PortableTerms};
 pub use rules::{BrokenRule, Here, MAX_LIFETIME_SECONDS};
 pub use solana::SolanaTerms;
+pub use solana_pay::TransferRequest;
 pub use solana_pubkey::Pubkey;
 
 use alloy_sol_types::SolStruct;

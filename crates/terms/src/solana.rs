@@ -83,6 +83,24 @@ impl SolanaTerms {
     }
 }
 
+impl From<&wire::Terms> for SolanaTerms {
+    fn from(terms: &wire::Terms) -> Self {
+        Self {
+            version: terms.version,
+            chain: terms.chain,
+            invoice_id: B256::new(terms.invoice_id),
+            payee: Pubkey::new_from_array(terms.payee),
+            token: Pubkey::new_from_array(terms.token),
+            amount: terms.amount,
+            closes_at: terms.closes_at.cast_unsigned(),
+            refund_to: Pubkey::new_from_array(terms.refund_to),
+            refund_key: Pubkey::new_from_array(terms.refund_key),
+            settler: Pubkey::new_from_array(terms.settler),
+            flags: terms.flags,
+        }
+    }
+}
+
 /// SPL Token, or Token-2022.
 pub const fn token_program(token_2022: bool) -> Pubkey {
     Pubkey::new_from_array(if token_2022 { address::TOKEN_2022_PROGRAM } else { address::TOKEN_PROGRAM })

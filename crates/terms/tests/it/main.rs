@@ -8,6 +8,8 @@ mod json;
 mod portable;
 mod rules;
 mod solana;
+mod solana_pay;
+mod solana_vectors;
 mod vectors;
 
 use alloy_primitives::{address, b256};

@@ -207,16 +207,21 @@ fn address_by_hand(factory: Address, salt: B256, init_code_hash: B256) -> Addres
 /// The vectors say what the code makes. A change here is a change of every address ever issued.
 #[test]
 fn vectors_are_what_the_code_makes() {
-    let made = serde_json::to_string_pretty(&vectors()).unwrap() + "\n";
+    compare(FILE, &serde_json::to_string_pretty(&vectors()).unwrap());
+}
+
+/// Whether a file says what the code makes; rewrites it where that is asked for.
+pub(crate) fn compare(file: &str, made: &str) {
+    let made = format!("{made}\n");
     if std::env::var_os("MONAY_WRITE_VECTORS").is_some() {
-        std::fs::write(FILE, &made).unwrap();
+        std::fs::write(file, &made).unwrap();
     }
-    let written = std::fs::read_to_string(FILE).unwrap_or_default();
+    let written = std::fs::read_to_string(file).unwrap_or_default();
     let line = written.lines().zip(made.lines()).position(|(written, made)| written != made);
     assert!(
         written == made,
-        "crates/terms/vectors/terms.json differs from what the code makes (first at line {}): if that is meant, \
-         rewrite it with `MONAY_WRITE_VECTORS=1 cargo test -p monay-terms vectors`.",
+        "{file} differs from what the code makes (first at line {}): if that is meant, rewrite it with \
+         `MONAY_WRITE_VECTORS=1 cargo test -p monay-terms vectors`.",
         line.unwrap_or_else(|| written.lines().count().min(made.lines().count())) + 1,
     );
 }
