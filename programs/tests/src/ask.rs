@@ -219,8 +219,19 @@ impl Invoice {
 
     /// The refund key sends what lies in the vault to `destination`, a token account.
     pub fn refund_by_key(&self, key: Address, destination: Address) -> Instruction {
-        let accounts =
-            self.refund_accounts(key, self.mint(), self.terms.token_2022(), self.vault(), destination);
+        self.refund_by_key_of(key, self.mint(), self.terms.token_2022(), self.vault(), destination)
+    }
+
+    /// The same of any account of the invoice's address.
+    pub fn refund_by_key_of(
+        &self,
+        key: Address,
+        mint: Address,
+        token_2022: bool,
+        source: Address,
+        destination: Address,
+    ) -> Instruction {
+        let accounts = self.refund_accounts(key, mint, token_2022, source, destination);
         self.instruction(Tag::RefundByKey, &[], accounts)
     }
 

@@ -3,6 +3,8 @@
 //! Signatures are not checked here, because the programs do not see them: whoever is marked as a signer has signed.
 
 pub mod ask;
+pub mod cost;
+pub mod idl;
 pub mod net;
 pub mod tokens;
 

@@ -28,7 +28,7 @@ pub struct Net {
 }
 
 /// What a transaction did.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Done {
     /// Events, in order.
     pub events: Vec<Recorded>,
@@ -72,6 +72,13 @@ impl Default for Net {
 impl Net {
     /// With both programs, at [`START`].
     pub fn new() -> Self {
+        thread_local! {
+            static FRESH: Net = Net::start();
+        }
+        FRESH.with(Self::clone)
+    }
+
+    fn start() -> Self {
         let mut svm = LiteSVM::new()
             .with_sigverify(false)
             .with_blockhash_check(false)
@@ -111,7 +118,9 @@ impl Net {
     /// Puts an account there, whatever was.
     pub fn put(&mut self, address: Address, owner: Address, data: Vec<u8>) {
         let lamports = self.svm.minimum_balance_for_rent_exemption(data.len());
-        self.svm.set_account(address, Account { lamports, data, owner, executable: false, rent_epoch: 0 }).expect("fits");
+        self.svm
+            .set_account(address, Account { lamports, data, owner, executable: false, rent_epoch: 0 })
+            .expect("fits");
     }
 
     /// Adds lamports to a wallet.

@@ -1,3 +1,10 @@
 //! The compiled programs, in LiteSVM.
 
-mod cu;
+mod accounts;
+mod attacks;
+mod cost;
+mod gate;
+mod idl;
+mod invariants;
+mod model;
+mod verbs;
