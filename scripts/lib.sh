@@ -98,7 +98,7 @@ install_node_modules() {
   [ -f package-lock.json ] || return 0
   current=$(cat package.json package-lock.json | sha256)
   if [ "$(cat "$stamp" 2>/dev/null)" != "$current" ]; then
-    say "setup: installing Foundry and the Solidity compiler (npm ci)"
+    say "setup: installing Foundry, Surfpool and the Solidity compiler (npm ci)"
     npm ci --no-audit --no-fund --loglevel=error >&2 || die "npm ci failed; its last lines say why"
     printf '%s\n' "$current" >"$stamp"
   fi

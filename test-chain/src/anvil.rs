@@ -1,12 +1,8 @@
 //! Anvil: an Ethereum node for one machine.
 
-use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read};
 use std::ops::Deref;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, address, b256};
@@ -135,9 +131,7 @@ fn launch(options: &AnvilOptions) -> Result<(Guarded, u16), Error> {
         .arg("--cache-path")
         .arg(server.directory())
         .current_dir(server.directory())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stdin(Stdio::null());
     match options.mining {
         Mining::Interval(interval) => {
             let (seconds, millis) = (interval.as_secs(), interval.subsec_millis());
@@ -147,53 +141,10 @@ fn launch(options: &AnvilOptions) -> Result<(Guarded, u16), Error> {
     };
     command.args(&options.arguments);
 
-    let child = server.start(&mut command)?;
-    let said = Arc::new(Mutex::new(VecDeque::new()));
-    let (found, port) = mpsc::channel();
-    // These read on as long as Anvil runs, so that it never waits for somebody to listen.
-    let readers = [
-        child.stdout.take().map(|output| listen(output, Arc::clone(&said), Some(found))),
-        child.stderr.take().map(|output| listen(output, Arc::clone(&said), None)),
-    ];
-    match port.recv_timeout(PATIENCE) {
-        Ok(port) => Ok((server, port)),
-        Err(reason) => {
-            server.stop();
-            for reader in readers.into_iter().flatten() {
-                let _ = reader.join();
-            }
-            let words = said.lock().map(|mut words| words.make_contiguous().join("\n")).unwrap_or_default();
-            let when = match reason {
-                mpsc::RecvTimeoutError::Timeout => format!("not ready after {} s", PATIENCE.as_secs()),
-                mpsc::RecvTimeoutError::Disconnected => "it ended".into(),
-            };
-            Err(Error::NotStarted { what: "anvil".into(), why: format!("{when}: {words}") })
-        }
-    }
-}
-
-fn listen(
-    output: impl Read + Send + 'static,
-    said: Arc<Mutex<VecDeque<String>>>,
-    mut found: Option<mpsc::Sender<u16>>,
-) -> thread::JoinHandle<()> {
-    thread::spawn(move || {
-        for line in BufReader::new(output).lines() {
-            let Ok(line) = line else { return };
-            if let Some(port) = line.strip_prefix("Listening on ").and_then(|rest| rest.rsplit(':').next())
-                && let Ok(port) = port.trim().parse()
-                && let Some(found) = found.take()
-            {
-                let _ = found.send(port);
-            }
-            if let Ok(mut said) = said.lock() {
-                if said.len() == 6 {
-                    said.pop_front();
-                }
-                said.push_back(line);
-            }
-        }
-    })
+    let port = server.start_until("anvil", &mut command, PATIENCE, |line| {
+        line.strip_prefix("Listening on ")?.rsplit(':').next()?.trim().parse().ok()
+    })?;
+    Ok((server, port))
 }
 
 /// An account that every Anvil gives 10,000 ether. Everybody knows these keys: they are worth nothing elsewhere.

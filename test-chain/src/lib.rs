@@ -1,4 +1,5 @@
-//! The local networks: PostgreSQL and Anvil, started and stopped as child processes, with our contracts on the chain.
+//! The local networks: PostgreSQL, Anvil and Surfpool, started and stopped as child processes, with our contracts on the
+//! chains.
 //!
 //! Nothing is left behind. Every server runs under a watchdog: a small shell that waits for the end of a pipe whose
 //! other end this process holds. When the handle is stopped or dropped, when a test panics, and also when this process
@@ -15,6 +16,8 @@ mod postgres;
 mod process;
 mod progress;
 mod proxy;
+pub mod solana;
+mod surfpool;
 pub mod tools;
 
 pub use anvil::{Anvil, AnvilOptions, DEV_ACCOUNTS, DevAccount, Mining};
@@ -24,3 +27,5 @@ pub use postgres::{Postgres, PostgresOptions};
 pub use process::Process;
 pub use progress::Progress;
 pub use proxy::{Fault, Proxy};
+pub use solana::{Mint, SolanaNode};
+pub use surfpool::{Surfpool, SurfpoolOptions};

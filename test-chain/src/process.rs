@@ -1,12 +1,14 @@
 //! A server as a child process that cannot outlive us, and a directory that cannot either.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -87,6 +89,46 @@ impl Guarded {
         let child = self.server.insert(child);
         tell(&mut self.leash, Some(pid)).map_err(Error::io(format!("look after {name}")))?;
         Ok(child)
+    }
+
+    /// Starts a server and waits until it prints the line in which `ready` finds what the caller has to know. What it
+    /// prints then is read on as long as it runs, so that it never waits for somebody to listen.
+    pub(crate) fn start_until<T: Send + 'static>(
+        &mut self,
+        what: &str,
+        command: &mut Command,
+        patience: Duration,
+        ready: impl Fn(&str) -> Option<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let child = self.start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+        let said = Arc::new(Mutex::new(VecDeque::new()));
+        let (found, answer) = mpsc::channel();
+        let mut found = Some(found);
+        let report = move |line: &str| {
+            if let Some(answer) = found.is_some().then(|| ready(line)).flatten()
+                && let Some(found) = found.take()
+            {
+                let _ = found.send(answer);
+            }
+        };
+        let readers = [
+            child.stdout.take().map(|output| listen(output, Arc::clone(&said), report)),
+            child.stderr.take().map(|output| listen(output, Arc::clone(&said), |_| {})),
+        ];
+        let reason = match answer.recv_timeout(patience) {
+            Ok(answer) => return Ok(answer),
+            Err(reason) => reason,
+        };
+        self.stop();
+        for reader in readers.into_iter().flatten() {
+            let _ = reader.join();
+        }
+        let words = said.lock().map(|mut words| words.make_contiguous().join("\n")).unwrap_or_default();
+        let when = match reason {
+            mpsc::RecvTimeoutError::Timeout => format!("not ready after {} s", patience.as_secs()),
+            mpsc::RecvTimeoutError::Disconnected => "it ended".into(),
+        };
+        Err(Error::NotStarted { what: what.into(), why: format!("{when}: {words}") })
     }
 
     /// The process id of the server, while there is one.
@@ -190,6 +232,26 @@ pub(crate) async fn stop<T: Send + 'static>(running: T) {
         Ok(())
     })
     .await;
+}
+
+/// Reads lines until the end and keeps the last ones, for whoever asks why.
+fn listen(
+    output: impl Read + Send + 'static,
+    said: Arc<Mutex<VecDeque<String>>>,
+    mut report: impl FnMut(&str) + Send + 'static,
+) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines() {
+            let Ok(line) = line else { return };
+            report(&line);
+            if let Ok(mut said) = said.lock() {
+                if said.len() == 6 {
+                    said.pop_front();
+                }
+                said.push_back(line);
+            }
+        }
+    })
 }
 
 fn tell(leash: &mut Option<ChildStdin>, pid: Option<u32>) -> io::Result<()> {

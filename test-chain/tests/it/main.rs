@@ -5,6 +5,7 @@
 mod anvil;
 mod contracts;
 mod postgres;
+mod surfpool;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -53,8 +54,10 @@ fn holds_servers_until_killed() {
     runtime().block_on(async {
         let postgres = test_chain::Postgres::start(test_chain::PostgresOptions::for_tests()).await.unwrap();
         let anvil = test_chain::Anvil::start(test_chain::AnvilOptions::default()).await.unwrap();
+        let surfpool = test_chain::Surfpool::start(test_chain::SurfpoolOptions::default()).await.unwrap();
         let (pg, directory) = (postgres.pid().unwrap(), postgres.directory().unwrap().display());
-        println!("\nheld {pg} {directory} {} {}", anvil.pid().unwrap(), anvil.directory().display());
+        let (at, surf) = (anvil.directory().display(), surfpool.directory().display());
+        println!("\nheld {pg} {directory} {} {at} {} {surf}", anvil.pid().unwrap(), surfpool.pid().unwrap());
         tokio::time::sleep(Duration::from_secs(60)).await;
     });
 }
@@ -74,7 +77,7 @@ fn a_killed_process_leaves_nothing_either() {
         .find(|line| line.starts_with("held "))
         .unwrap();
     let words: Vec<&str> = line.split(' ').collect();
-    let held = [1, 3].map(|at| (words[at].parse().unwrap(), Path::new(words[at + 1])));
+    let held = [1, 3, 5].map(|at| (words[at].parse().unwrap(), Path::new(words[at + 1])));
     assert!(held.iter().all(|(pid, directory)| runs(*pid) && directory.exists()));
     child.kill().unwrap();
     child.wait().unwrap();
