@@ -300,9 +300,9 @@ impl<'a> Books<'a> {
         self.facts.now.saturating_add(SETTLE_MARGIN_SECONDS) < self.facts.closes_at
     }
 
-    /// Whether money lies here, or has reached the payee from here.
-    pub(crate) fn holds(&self) -> bool {
-        !self.balance.is_zero() || self.paid > 0
+    /// Whether what lies here on time could be settled, as soon as it is settled enough and somebody says so.
+    pub(crate) fn covered(&self) -> bool {
+        self.open() && !self.payable(self.facts.deposits.on_time).is_zero()
     }
 
     /// Whether a payer's authorization may be sent, as far as the time and the issuer's word go.
@@ -331,7 +331,7 @@ impl<'a> Books<'a> {
     fn waits_on_time(&self) -> bool {
         let facts = self.facts;
         let may = facts.settlement == Settlement::Automatic || facts.pay_requested;
-        may && !facts.called_off && !self.elsewhere() && self.open() && !self.payable(facts.deposits.on_time).is_zero()
+        may && !facts.called_off && !self.elsewhere() && self.covered()
     }
 
     /// Whether what lies there is to be cancelled: the issuer has called the invoice off, it is paid on another rail, or the

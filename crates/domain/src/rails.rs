@@ -4,13 +4,13 @@
 //! that, and no chain, is what keeps one invoice from being paid twice. What lies on the others is cancelled there and goes
 //! back.
 //!
-//! | what there is on a rail | it is picked | another may be picked |
+//! | what there is on a rail | it is picked | once picked, another may be |
 //! | --- | --- | --- |
 //! | something of ours that pays is signed, or it has paid | first of all | no |
 //! | enough to settle, at the tier its chain settles at, before closesAt − 10 min | then | no |
+//! | enough, on time, and not settled so far | no | no |
 //! | a payer's authorization that nothing is signed for | then | yes |
-//! | something else | no | no |
-//! | nothing | no | yes |
+//! | less than is due, or nothing | no | yes |
 //!
 //! Among equals the pick stays where it is, else it is the first rail in the order given. As long as another may be picked, the
 //! others' money waits; then it is cancelled. From ten minutes before closesAt on, by the clock of any of the chains, the pick
@@ -133,9 +133,10 @@ fn is_bound(rail: &Facts) -> bool {
     rail.events.iter().any(|event| event.paid > 0) || rail.intents.iter().any(|intent| pays(intent) && lands(intent))
 }
 
-/// Whether the pick stays where it is, whatever there is on other rails.
+/// Whether the pick stays where it is, whatever there is on other rails. What is less than is due does not hold it: a
+/// stranger's dust would.
 fn is_held(rail: &Facts) -> bool {
-    is_bound(rail) || Books::of(rail).holds()
+    is_bound(rail) || Books::of(rail).covered()
 }
 
 /// What an invoice's rails say, the first that any of them says: paid on one, it is paid; open on one, it is open, and as far as

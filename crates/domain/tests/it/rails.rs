@@ -113,6 +113,16 @@ fn cancelled(facts: &mut Facts) {
     record(facts, Recorded::Cancelled, 0, 0, 2);
 }
 
+fn covered_and_cancelled(facts: &mut Facts) {
+    full(facts);
+    cancelled(facts);
+}
+
+fn asked_with_dust(facts: &mut Facts) {
+    deposit(facts, 1, true);
+    asked(facts);
+}
+
 fn returned(facts: &mut Facts) {
     full(facts);
     cancelled(facts);
@@ -144,16 +154,18 @@ fn the_pick_follows_the_table() {
         (part, full, None, Some(SOLANA)),
         (unsettled, full, None, Some(SOLANA)),
         (full, full, None, Some(BASE)),
-        // A pick stays while anything lies there…
+        // A pick stays while enough lies there…
         (full, full, Some(SOLANA), Some(SOLANA)),
-        (full, part, Some(SOLANA), Some(SOLANA)),
         (full, unsettled, Some(SOLANA), Some(SOLANA)),
         // …was paid, or may still be.
         (full, paid, Some(SOLANA), Some(SOLANA)),
         (full, signed, Some(SOLANA), Some(SOLANA)),
         (full, sent, Some(SOLANA), Some(SOLANA)),
-        // It is let go when nothing is there any more; what is accepted goes with it, and what failed cannot land.
+        // It is let go when that is no longer there; what is accepted goes with it, and what failed cannot land.
         (nothing, nothing, Some(SOLANA), None),
+        (nothing, part, Some(SOLANA), None),
+        (full, part, Some(SOLANA), Some(BASE)),
+        (full, covered_and_cancelled, Some(SOLANA), Some(BASE)),
         (full, nothing, Some(SOLANA), Some(BASE)),
         (full, accepted, Some(SOLANA), Some(BASE)),
         (full, failed, Some(SOLANA), Some(BASE)),
@@ -164,8 +176,10 @@ fn the_pick_follows_the_table() {
         // An authorization is a pick as long as nothing better is there.
         (asked, nothing, None, Some(BASE)),
         (asked, unsettled, None, Some(BASE)),
+        (asked, asked, Some(SOLANA), Some(SOLANA)),
         (asked, full, None, Some(SOLANA)),
         (asked, full, Some(BASE), Some(SOLANA)),
+        (asked_with_dust, full, Some(BASE), Some(SOLANA)),
         (sent, full, Some(BASE), Some(BASE)),
         (sent, full, None, Some(BASE)),
     ];
