@@ -9,10 +9,12 @@ use crate::{Action, Block, Chain, Contracts, Error, Fees, Logs, Pack, Sent, Sign
 use alloy_primitives::{B256, U256};
 use domain::block::{About, Header, Meaning, OddLog, Outcome, RawLog};
 use domain::project::Recorded;
+use escrow_interface::Record;
 use escrow_interface::event::Kind;
 use escrow_interface::gate::Config as GateConfig;
 use serde::Deserialize;
 use serde_json::json;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use terms::{Account, Pubkey, SolanaTerms, Terms, TxId};
 
 /// How far a limit on compute units is raised at most so that no two transactions of a key have the same bytes: they would
@@ -125,13 +127,15 @@ impl Chain for Solana {
     async fn simulate(&self, contracts: Contracts, signer: Account, action: &Action) -> Result<Simulated, Error> {
         let signer = key(signer)?;
         self.learn(action).await?;
-        let mut instructions = self.instructions(contracts, signer, action)?;
-        instructions.push(compute_unit_limit(send::MAX_UNITS));
-        let message = transaction::message(&instructions, &signer, NO_BLOCKHASH);
-        Ok(match send::simulate(&self.rpc, &message).await? {
-            Simulated::Works(units) => Simulated::Works(send::unit_limit(units).into()),
-            reverts => reverts,
-        })
+        // What empties the vault closes it too: that is the end of the wallet. Where money stays there, it cannot.
+        if let Some((terms, payer)) = self.empties(contracts, action).await? {
+            lock(&self.closings).insert(terms, payer);
+            if let works @ Simulated::Works(_) = self.try_out(contracts, signer, action).await? {
+                return Ok(works);
+            }
+            lock(&self.closings).remove(&terms);
+        }
+        self.try_out(contracts, signer, action).await
     }
 
     /// As many settlements together as fit in a packet; all else alone. One that fails takes those beside it with it: nothing
@@ -190,6 +194,10 @@ impl Chain for Solana {
         }
         let limit = gas_limit.saturating_add(slot.nonce % UNLIKE).min(send::MAX_UNITS.into());
         let price = u64::try_from(fees.priority).unwrap_or(u64::MAX);
+        // Whatever is tried next is tried anew.
+        for action in actions {
+            lock(&self.closings).remove(&action.terms_hash());
+        }
         let message = message(&instructions, &signer, limit, price, prepared.blockhash);
         let transaction::Bytes { raw, signature } = transaction::sign(&message, &[pair])?;
         Ok(Signed {
@@ -229,9 +237,45 @@ struct FoundMeta {
 }
 
 impl Solana {
+    /// Tries an action out, from after the latest block on.
+    async fn try_out(&self, contracts: Contracts, signer: Pubkey, action: &Action) -> Result<Simulated, Error> {
+        let mut instructions = self.instructions(contracts, signer, action)?;
+        instructions.push(compute_unit_limit(send::MAX_UNITS));
+        let message = transaction::message(&instructions, &signer, NO_BLOCKHASH);
+        Ok(match send::simulate(&self.rpc, &message).await? {
+            Simulated::Works(units) => Simulated::Works(send::unit_limit(units).into()),
+            reverts => reverts,
+        })
+    }
+
+    /// The terms whose vault may be empty after this, and who paid for the vault, if the record says so.
+    async fn empties(&self, contracts: Contracts, action: &Action) -> Result<Option<(B256, Option<Pubkey>)>, Error> {
+        let terms = match action {
+            Action::Settle(terms) => here(terms)?,
+            Action::Refund(terms, token) if *token == terms.token() => here(terms)?,
+            _ => return Ok(None),
+        };
+        let escrow = Escrow::at(key(contracts.escrow)?)?;
+        let record = self.rpc.account(&escrow.invoice(terms)?.addresses.record).await?;
+        let record = record.filter(|record| record.owner == escrow.program);
+        let record = record.and_then(|record| Record::decode(&record.data));
+        let payer = record.filter(|record| record.vault_lamports > 0);
+        let payer = payer.map(|record| Pubkey::new_from_array(record.vault_payer));
+        Ok(Some((terms.hash(), payer)))
+    }
+
     /// What an action asks. The token account that money goes to is made if it is missing, at the signer's cost: neither a
-    /// settlement nor a refund makes it.
+    /// settlement nor a refund makes it. A vault that is empty then is closed.
     fn instructions(&self, contracts: Contracts, signer: Pubkey, action: &Action) -> Result<Vec<Instruction>, Error> {
+        let mut instructions = self.asked(contracts, signer, action)?;
+        let closing = lock(&self.closings).get(&action.terms_hash()).copied();
+        if let (Some(payer), Action::Settle(terms) | Action::Refund(terms, _)) = (closing, action) {
+            instructions.push(Escrow::at(key(contracts.escrow)?)?.invoice(here(terms)?)?.close_vault(payer));
+        }
+        Ok(instructions)
+    }
+
+    fn asked(&self, contracts: Contracts, signer: Pubkey, action: &Action) -> Result<Vec<Instruction>, Error> {
         let (escrow, gate) = (Escrow::at(key(contracts.escrow)?)?, Gate::at(key(contracts.gate)?)?);
         let invoice = |terms: &Terms| -> Result<Invoice, Error> { escrow.invoice(here(terms)?) };
         Ok(match action {
@@ -259,8 +303,10 @@ impl Solana {
         if *mint == terms.token {
             return Ok(terms.token_program());
         }
-        let known = self.token_programs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        known.get(mint).copied().ok_or_else(|| Error::Configuration(format!("nobody has said yet what mint {mint} is")))
+        lock(&self.token_programs)
+            .get(mint)
+            .copied()
+            .ok_or_else(|| Error::Configuration(format!("nobody has said yet what mint {mint} is")))
     }
 
     /// Asks for the program of a mint that is not the invoice's. It never changes.
@@ -272,7 +318,7 @@ impl Solana {
         }
         let owner = self.rpc.account(&mint).await?.map(|mint| mint.owner);
         let owner = owner.ok_or_else(|| Error::Nonsense(format!("there is no mint {mint}")))?;
-        self.token_programs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(mint, owner);
+        lock(&self.token_programs).insert(mint, owner);
         Ok(())
     }
 }
@@ -353,6 +399,11 @@ fn put(logs: &mut Logs, event: events::Event, escrow: &Escrow) {
             }
         }
     }
+}
+
+/// A panic while it is locked leaves nothing half done.
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An address, here.

@@ -42,6 +42,8 @@ pub struct Solana {
     signers: Vec<Keypair>,
     /// Which program a mint belongs to: asked for once.
     token_programs: Arc<Mutex<HashMap<Pubkey, Pubkey>>>,
+    /// The terms whose vault the last trial could close after what was tried, and who paid for the vault, if the record says so.
+    closings: Arc<Mutex<HashMap<B256, Option<Pubkey>>>>,
 }
 
 impl Solana {
@@ -57,7 +59,7 @@ impl Solana {
         }
         let blocks = block::Reader::connect(rpc.clone()).await?;
         let (genesis, signers) = (B256::new(genesis), signers.into_iter().collect());
-        Ok(Self { id, genesis, rpc, blocks, signers, token_programs: Arc::default() })
+        Ok(Self { id, genesis, rpc, blocks, signers, token_programs: Arc::default(), closings: Arc::default() })
     }
 
     /// The node, for what is not part of [`crate::Chain`].
