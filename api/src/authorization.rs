@@ -16,8 +16,9 @@ use axum::response::Response;
 use domain::invoice::InvoiceStatus;
 use domain::money::Units;
 use serde::Serialize;
+use store::invoices::TermsView;
+use terms::Account;
 use terms::abi::Authorization;
-use terms::{Account, Terms};
 use utoipa::ToSchema;
 
 /// How long an authorization must still be valid, so that there is time to submit it. Seconds.
@@ -186,14 +187,15 @@ async fn submit(mut work: Work, found: &Found, body: &JsonBody) -> Result<Respon
         return work.commit(answer(StatusCode::OK, found)?).await;
     }
     // What is refused from here on goes with the transaction.
-    check(found, &known.terms, &signed)?;
+    check(found, known, &signed)?;
     let found = invoices::again(&mut work, found).await?;
     let response = work.commit(answer(StatusCode::ACCEPTED, &found)?).await?;
     tracing::info!(invoice = found.view.id, intent = %id, "authorization accepted");
     Ok(response)
 }
 
-fn check(found: &Found, terms: &Terms, signed: &Signed) -> Result<(), Problem> {
+fn check(found: &Found, known: &TermsView, signed: &Signed) -> Result<(), Problem> {
+    let terms = &known.terms;
     match found.view.status {
         InvoiceStatus::PendingPayment | InvoiceStatus::PartiallyPaid if found.seconds_left() > 0 => {}
         InvoiceStatus::Paid | InvoiceStatus::Overpaid => {
@@ -211,7 +213,10 @@ fn check(found: &Found, terms: &Terms, signed: &Signed) -> Result<(), Problem> {
         let detail = "A direct invoice is paid by the customer's own transaction.";
         return Err(Problem::new(Code::GaslessUnavailable, detail));
     }
-    let missing = found.missing()?;
+    if !found.payable_on(known) {
+        return Err(Problem::new(Code::GaslessUnavailable, "The invoice is paid on another network."));
+    }
+    let missing = found.missing_on(known);
     if missing == 0 {
         return Err(Problem::new(Code::InvoiceFunded, "All that is due lies at the deposit address."));
     }

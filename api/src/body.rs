@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, error::Category};
 use std::fmt;
 use std::sync::Arc;
+use terms::Pubkey;
 use utoipa::ToSchema;
 
 /// The largest body that is read.
@@ -149,6 +150,13 @@ impl<'a> Fields<'a> {
     /// An Ethereum address as people paste it. In mixed case it carries a checksum, and a wrong one is a typing mistake.
     pub(crate) fn address(&mut self, name: &'static str, malformed: Code) -> Result<Option<Address>, Problem> {
         self.text(name)?.map(|text| parse_address(&text, name, malformed)).transpose()
+    }
+
+    /// A Solana address as people paste it.
+    pub(crate) fn solana(&mut self, name: &'static str) -> Result<Option<Pubkey>, Problem> {
+        let malformed =
+            || Problem::new(Code::AccountMalformed, format!("{name} must be a Solana address, in base58.")).field(name);
+        self.text(name)?.map(|text| text.parse().map_err(|_| malformed())).transpose()
     }
 
     /// Bytes: `0x` and pairs of hexadecimal digits.

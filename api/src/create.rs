@@ -14,11 +14,12 @@ use domain::request::{CreateInvoice, Typed};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use store::PgConnection;
-use store::chain::Mirror;
-use store::invoices::NewInvoice;
+use store::chain::{Deployed, Mirror};
+use store::invoices::{NewInvoice, NewRail};
 use store::keys::SealedKey;
 use store::tenants::Issuer;
-use terms::{Account, BrokenRule, Deployment, Here, InvoiceTerms, Terms};
+use terms::solana::DrawError;
+use terms::{Account, BrokenRule, Deployment, Here, InvoiceTerms, Pubkey, SolanaTerms, Terms};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -70,6 +71,9 @@ pub(crate) struct Request {
     /// The customer's own wallet, where money goes that goes back; it is in the terms, and nobody can change it.
     #[schema(value_type = Option<String>, pattern = "^0x[0-9a-fA-F]{40}$")]
     refund_address: Option<Address>,
+    /// The same on Solana. What goes back there goes to the enterprise's account for unclaimed money if none is given.
+    #[schema(value_type = Option<String>, pattern = "^[1-9A-HJ-NP-Za-km-z]{32,44}$")]
+    solana_refund_address: Option<Pubkey>,
     /// Whether the customer's wallet may pay through the escrow itself; `false` if nothing is said.
     #[schema(value_type = Option<bool>)]
     direct: bool,
@@ -96,6 +100,7 @@ pub(crate) const CODES: &[Code] = &[
     Code::CustomerEmailMalformed,
     Code::RefundAddressMalformed,
     Code::RefundAddressRefused,
+    Code::AccountMalformed,
     Code::MetadataMalformed,
     Code::MetadataTooLarge,
     Code::TenantNotFound,
@@ -122,6 +127,7 @@ impl Request {
             category: fields.text("category")?,
             customer_email: fields.text("customer_email")?,
             refund_address: fields.address("refund_address", Code::RefundAddressMalformed)?,
+            solana_refund_address: fields.solana("solana_refund_address")?,
             direct: fields.flag("direct")?.unwrap_or(false),
             metadata: fields.object("metadata", MAX_METADATA_BYTES)?.unwrap_or_else(|| Value::Object(Map::new())),
         };
@@ -185,16 +191,22 @@ pub(crate) async fn create(State(app): State<Arc<App>>, post: Post<ByTenant>) ->
         Some(address) => (address, None),
         None => (base.unclaimed, Some(app.vault.seal_new(&wallet_id)?)),
     };
-    // The chain's clock may be ahead of ours; the longer of the two lives is the one that was promised.
-    let now = clock::unix_now().max(mirror.tip_timestamp);
-    let expires_at = now.saturating_add(wanted.ttl_seconds);
-    let deployed = &mirror.deployed;
-    // A wallet that calls `pay` itself is no settler of ours: only terms that let anyone settle let it pay.
+    // A wallet that calls `pay` itself is no settler of ours: only terms that let anyone settle let it pay. On two chains they
+    // could be settled on both.
     let (settler, grace) = match request.direct {
         true => (Address::ZERO, DIRECT_GRACE_SECONDS),
         false => (base.settler, GRACE_SECONDS),
     };
-    let terms = InvoiceTerms {
+    let solana = match request.direct {
+        true => None,
+        false => Solana::find(&mut work, &tenant_id).await?,
+    };
+    // The chains' clocks may be ahead of ours; the longest of the lives is the one that was promised.
+    let tip = solana.as_ref().map_or(0, |solana| solana.now);
+    let now = clock::unix_now().max(mirror.tip_timestamp).max(tip);
+    let expires_at = now.saturating_add(wanted.ttl_seconds);
+    let deployed = &mirror.deployed;
+    let mut terms = InvoiceTerms {
         version: terms::VERSION,
         chain: deployed.chain,
         invoice_id: random()?,
@@ -207,10 +219,20 @@ pub(crate) async fn create(State(app): State<Arc<App>>, post: Post<ByTenant>) ->
         settler,
         flags: 0,
     };
+    let elsewhere = match solana {
+        Some(solana) => solana.rail(&terms, request.solana_refund_address, now)?,
+        None => None,
+    };
+    if let Some(rail) = &elsewhere {
+        // One id on all chains, and only Solana is particular about it.
+        terms.invoice_id = rail.terms.invoice_id();
+    }
     let deployment = Deployment::version_1(base.escrow);
     terms
         .check(&Here { chain: deployed.chain, timestamp: now, deployment })
-        .map_err(|broken| refused(broken, request.refund_address.is_some()))?;
+        .map_err(|broken| refused(broken, request.refund_address.is_some(), "refund_address"))?;
+    let here = NewRail { purse: terms.deposit_address(&deployment).into(), terms: Terms::Evm(terms) };
+    let rails: Vec<NewRail> = std::iter::once(here).chain(elsewhere).collect();
 
     let customer_id = match &request.customer_email {
         Some(email) => Some(store::tenants::customer(&mut work, &tenant_id, email).await?),
@@ -230,8 +252,7 @@ pub(crate) async fn create(State(app): State<Arc<App>>, post: Post<ByTenant>) ->
         expires_at: time_of(expires_at)?,
         pay_token: &domain::ids::new_pay_token(),
         wallet_id: &wallet_id,
-        purse: terms.deposit_address(&deployment).into(),
-        terms: &Terms::Evm(terms),
+        rails: &rails,
         key: sealed.as_ref(),
         metadata: request.metadata,
     };
@@ -267,6 +288,70 @@ impl Base {
     }
 }
 
+/// What an invoice needs to be paid on Solana too.
+struct Solana {
+    deployed: Deployed,
+    now: u64,
+    program: Pubkey,
+    token: Pubkey,
+    settler: Pubkey,
+    payee: Pubkey,
+    unclaimed: Pubkey,
+}
+
+impl Solana {
+    /// Where the installation mirrors Solana and the tenant is paid there.
+    async fn find(db: &mut PgConnection, tenant_id: &str) -> Result<Option<Self>, Problem> {
+        let mirrors = store::chain::all(db).await?;
+        // Terms of all chains have the same flags (PROTOCOL §1), and Token-2022 has one of its own.
+        let there = |mirror: &Mirror| mirror.deployed.escrow.solana().is_some() && !mirror.deployed.token_2022;
+        let Some(mirror) = mirrors.into_iter().find(there) else { return Ok(None) };
+        let accounts = issuer(db, tenant_id, mirror.deployed.chain).await?.accounts;
+        let Some((payee, unclaimed)) = accounts else { return Ok(None) };
+        let key =
+            |account: Account| account.solana().ok_or_else(|| view::corrupt("an account of another kind of chain"));
+        Ok(Some(Self {
+            now: mirror.tip_timestamp,
+            program: key(mirror.deployed.escrow)?,
+            token: key(mirror.deployed.token)?,
+            settler: key(mirror.deployed.settler)?,
+            payee: key(payee)?,
+            unclaimed: key(unclaimed)?,
+            deployed: mirror.deployed,
+        }))
+    }
+
+    /// The same invoice there: an id is drawn that gives addresses. `None` where the amount is beyond what Solana can count.
+    fn rail(&self, base: &InvoiceTerms, refund_to: Option<Pubkey>, now: u64) -> Result<Option<NewRail>, Problem> {
+        let Ok(amount) = u64::try_from(base.amount) else { return Ok(None) };
+        let mut terms = SolanaTerms {
+            version: terms::VERSION,
+            chain: self.deployed.chain,
+            invoice_id: base.invoice_id,
+            payee: self.payee,
+            token: self.token,
+            amount,
+            closes_at: base.closes_at,
+            refund_to: refund_to.unwrap_or(self.unclaimed),
+            // An order there is a signature under a transaction, which needs a node: what goes back goes to refund_to.
+            refund_key: Pubkey::default(),
+            settler: self.settler,
+            flags: base.flags,
+        };
+        let addresses = terms.draw(&self.program, random).map_err(|error| match error {
+            DrawError::Random(problem) => problem,
+            DrawError::Unlucky => {
+                tracing::error!("no invoice id gives addresses on Solana");
+                Problem::internal()
+            }
+        })?;
+        terms
+            .check(now, &self.program)
+            .map_err(|broken| refused(broken, refund_to.is_some(), "solana_refund_address"))?;
+        Ok(Some(NewRail { terms: Terms::Solana(terms), purse: addresses.invoice.into() }))
+    }
+}
+
 fn mirror_name(mirror: &Mirror) -> &str {
     &mirror.deployed.name
 }
@@ -288,10 +373,10 @@ async fn found(db: &mut PgConnection, tenant_id: &str, id: &str) -> Result<Found
 }
 
 /// Whose mistake it is that the terms break a rule.
-fn refused(broken: BrokenRule, customers_address: bool) -> Problem {
+fn refused(broken: BrokenRule, customers_address: bool, field: &str) -> Problem {
     match broken {
         BrokenRule::InvalidRefundTo(_) if customers_address => {
-            Problem::new(Code::RefundAddressRefused, broken.to_string()).field("refund_address")
+            Problem::new(Code::RefundAddressRefused, broken.to_string()).field(field)
         }
         BrokenRule::InvalidPayee(_) | BrokenRule::InvalidRefundTo(_) => {
             Problem::new(Code::TermsRefused, broken.to_string())

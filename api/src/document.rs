@@ -95,6 +95,26 @@ impl ToSchema for Amount {
     }
 }
 
+/// A chain's id in terms: Solana's has more digits than a JSON number holds in most readers.
+pub(crate) struct ChainId;
+
+impl PartialSchema for ChainId {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::Integer, Type::String]))
+            .description(Some("Of an EVM chain a number, of Solana decimal digits as text."))
+            .minimum(Some(1))
+            .pattern(Some("^[0-9]+$"))
+            .into()
+    }
+}
+
+impl ToSchema for ChainId {
+    fn name() -> Cow<'static, str> {
+        "ChainId".into()
+    }
+}
+
 /// The document without its routes.
 pub(crate) fn frame() -> OpenApi {
     let license = LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build();
@@ -140,7 +160,8 @@ pub(crate) fn complete(document: &mut Value, path: &str, method: &Method, scope:
     if operation["operationId"] == "create_invoice" {
         operation["responses"]["201"]["links"] = links();
     }
-    let once = method == Method::POST;
+    // A request that changes nothing needs no key.
+    let once = method == Method::POST && codes.contains(&Code::IdempotencyKeyMalformed);
     if once {
         let mut parameters = list(&operation["parameters"]).to_vec();
         parameters.push(idempotency_key());

@@ -67,12 +67,28 @@ fn text(found: &Found, app: &App) -> Result<String, Problem> {
             let (chain, id) = (found.chain_name(known.terms.chain()), known.terms.chain());
             let missing = Units(found.missing()?);
             let until = clock::minute(view.expires_at);
+            let also = match found
+                .view
+                .terms
+                .iter()
+                .find(|known| known.terms.solana().is_some() && found.payable_on(known))
+            {
+                Some(solana) => {
+                    let name = found.chain_name(solana.terms.chain());
+                    format!(
+                        "Or on {name}, the same amount:\n\n  Network   {name}\n  Address   {}\n  Token     {}\n\nSend on one network only:                          what comes on another goes back.\n\n",
+                        solana.purse,
+                        solana.terms.token()
+                    )
+                }
+                None => String::new(),
+            };
             let _ = write!(
                 text,
                 "  Amount    {missing} {token}, fees not counted\n  Network   {chain} (chain id {id})\n  Address   {}\n  \
                  Token     {}\n  Pay by    {until}\n\nSend exactly this amount from any wallet or exchange. The address was \
                  made for this invoice alone: what is\nsent to it can only go to {issuer}, up to the amount of the invoice, \
-                 or back.\n\nHow it stands, at any time:\n{link}\n",
+                 or back.\n\n{also}How it stands, at any time:\n{link}\n",
                 known.purse,
                 known.terms.token(),
             );
@@ -94,8 +110,8 @@ fn text(found: &Found, app: &App) -> Result<String, Problem> {
         }
     }
     let _ = write!(text, "\nKeep this message. {}\n", recover::WHY);
-    for word in found.words()? {
-        let _ = write!(text, "\n{}\n", recover::command(&word));
+    for command in found.commands()? {
+        let _ = write!(text, "\n{command}\n");
     }
     Ok(text)
 }

@@ -7,7 +7,6 @@ use crate::reply::Reply;
 use crate::view::{self, Found, whole};
 use crate::work::{ByCustomer, ByTenant, Post};
 use crate::{App, document, observe};
-use alloy_primitives::U256;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -207,7 +206,7 @@ pub(crate) async fn pay(State(app): State<Arc<App>>, post: Post<ByTenant>) -> Re
         InvoiceStatus::PendingPayment | InvoiceStatus::PartiallyPaid => {}
     }
     same_amount(pay.amount, found.due())?;
-    if found.balance()? < U256::from(found.due()) {
+    if found.missing()? > 0 {
         let (balance, due) = (&found.view.wallet.balance, Units(found.due()));
         let detail = format!("The wallet holds {}, {due} is due.", whole(balance));
         return Err(Problem::new(Code::InsufficientBalance, detail)
@@ -226,10 +225,11 @@ pub(crate) async fn pay(State(app): State<Arc<App>>, post: Post<ByTenant>) -> Re
 
 async fn refresh(db: &mut PgConnection, tenant_id: &str, id: &str) -> Result<(), Problem> {
     let view = store::invoices::by_id(db, tenant_id, id).await?.ok_or_else(no_invoice)?;
-    for terms in &view.terms {
-        store::projection::refresh(db, terms.hash).await?;
+    // Whichever of its chains is named: all of them are looked at.
+    match view.terms.first() {
+        Some(terms) => Ok(store::projection::refresh(db, terms.hash).await?),
+        None => Err(view::corrupt("an invoice without terms")),
     }
-    Ok(())
 }
 
 fn same_amount(asked: Units, due: u128) -> Result<(), Problem> {

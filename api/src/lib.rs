@@ -29,6 +29,7 @@ mod refund;
 mod reply;
 mod routes;
 mod serve;
+mod solana_pay;
 mod timeline;
 mod view;
 mod work;
@@ -36,6 +37,7 @@ mod work;
 pub use auth::{hash_api_key, new_api_key};
 pub use limits::Limits;
 pub use problem::Code;
+pub use solana_pay::Blockhash;
 
 use axum::Router;
 use std::future::Future;
@@ -102,6 +104,8 @@ pub struct Config {
     pub limits: Limits,
     /// Whether `/metrics` is served. It says how much business there is: keep it from the public, or leave it off.
     pub metrics: bool,
+    /// Where the hash of a recent block of Solana comes from, for transactions that wallets are to sign.
+    pub blockhash: Option<Blockhash>,
 }
 
 /// A service that listens and does not answer yet.
@@ -113,6 +117,7 @@ pub struct Server {
     chain: u64,
     limits: Limits,
     metrics: bool,
+    blockhash: Option<Blockhash>,
 }
 
 /// What every request has at hand.
@@ -124,6 +129,7 @@ struct App {
     gate: Gate,
     metrics: Arc<Metrics>,
     serves_metrics: bool,
+    blockhash: solana_pay::Recent,
     routes: Routes,
 }
 
@@ -138,8 +144,8 @@ pub async fn bind(config: Config) -> Result<Server, Error> {
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let public_url = given.unwrap_or_else(|| format!("http://{}", reachable(address)));
-    let Config { chain, limits, metrics, .. } = config;
-    Ok(Server { listener, address, public_url, chain, limits, metrics })
+    let Config { chain, limits, metrics, blockhash, .. } = config;
+    Ok(Server { listener, address, public_url, chain, limits, metrics, blockhash })
 }
 
 /// "All interfaces" is nowhere a browser can go.
@@ -181,6 +187,7 @@ impl Server {
             gate,
             metrics,
             serves_metrics: self.metrics,
+            blockhash: solana_pay::Recent::of(self.blockhash),
             routes,
         });
         let router = around(router, &app);

@@ -3,8 +3,8 @@
 use crate::invoices::{self, Segment};
 use crate::problem::{Code, Problem};
 use crate::reply;
-use crate::view::{Found, whole};
-use crate::{App, clock, html, recover};
+use crate::view::{Found, is_address, whole};
+use crate::{App, clock, html, recover, solana_pay};
 use alloy_primitives::U256;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -39,7 +39,7 @@ pub(crate) async fn page(State(app): State<Arc<App>>, token: Segment) -> Respons
             let title =
                 format!("{} {} to {}", Units(found.view.amount), found.view.wallet.currency, found.view.issuer_name);
             let refresh = words.may_change.then_some(REFRESH_SECONDS);
-            html::page(StatusCode::OK, &title, refresh, &render(&found, &words))
+            html::page(StatusCode::OK, &title, refresh, &render(&app, &found, &words))
         }
         Err(problem) => failed(&problem),
     }
@@ -138,6 +138,8 @@ fn open(found: &Found, balance: U256) -> Words {
     let (view, issuer, token) = (&found.view, &found.view.issuer_name, &found.view.wallet.currency);
     let due = found.due();
     let until = clock::minute(view.expires_at);
+    // What counts is what lies on one network; what lies on another goes back.
+    let balance = found.payable().map(|known| known.balance).max().unwrap_or_default().min(balance);
     if balance >= U256::from(due) {
         let asked = view.settlement == Settlement::Automatic || view.wallet.status == WalletStatus::PaymentInProgress;
         let text = match asked {
@@ -205,7 +207,7 @@ fn exceptions(found: &Found) -> impl Iterator<Item = String> {
     })
 }
 
-fn render(found: &Found, words: &Words) -> Markup {
+fn render(app: &App, found: &Found, words: &Words) -> Markup {
     let view = &found.view;
     html! {
         p.kicker { "Invoice from " bdi { (view.issuer_name) } }
@@ -221,8 +223,8 @@ fn render(found: &Found, words: &Words) -> Markup {
                 p { "We see the network " (clock::in_words(late)) " late. What was sent since then does not show here yet; it is not lost, and need not be sent again." }
             }
         }
-        @if let (Some(missing), Some(terms)) = (words.missing, view.terms.first()) {
-            (how_to_pay(found, terms, missing))
+        @if words.missing.is_some() {
+            @for known in found.payable() { (how_to_pay(app, found, known)) }
         }
         section.card {
             dl {
@@ -239,26 +241,36 @@ fn render(found: &Found, words: &Words) -> Markup {
     }
 }
 
-fn how_to_pay(found: &Found, known: &TermsView, missing: u128) -> Markup {
+fn how_to_pay(app: &App, found: &Found, known: &TermsView) -> Markup {
     let (view, token) = (&found.view, &found.view.wallet.currency);
     let chain = capital(found.chain_name(known.terms.chain()));
-    let left = found.seconds_left();
+    let (left, missing) = (found.seconds_left(), found.missing_on(known));
+    let several = found.payable().nth(1).is_some();
+    let solana = solana_pay::uris(found, app, known);
     html! {
         section.card {
-            h2 { "How to pay" }
+            h2 { "How to pay" @if several { " on " (chain) } }
             p { "From any wallet or exchange, send:" }
             dl {
                 dt { "Exactly this amount, fees not counted" }
                 dd { code.copy { (Units(missing)) } (token) }
                 dt { "On this network" }
-                dd { (chain) " " small { "(chain id " (known.terms.chain()) ")" } }
+                dd { (chain) @if known.terms.evm().is_some() { " " small { "(chain id " (known.terms.chain()) ")" } } }
                 dt { "To this address" }
                 dd { code.copy { (known.purse) } }
+                @if let (Some(terms), Some(owner)) = (known.terms.solana(), known.purse.solana()) {
+                    dt { "Or, where a wallet refuses that, to this token account" }
+                    dd { code.copy { (terms.vault(&owner).0) } }
+                }
                 dt { "Token contract" }
                 dd { code { (known.terms.token()) } }
                 dt { "Time left" }
                 dd { span.left { (clock::countdown(left)) } " " small { "(hours:minutes:seconds)" } }
             }
+            @if let Some(links) = &solana {
+                p { a href=(links.transfer) { "Pay with a Solana wallet" } " · " a href=(links.transaction) { "or let it sign a transaction made for it" } }
+            }
+            @if several { p { small { "Pay on one network only: what comes on another goes back." } } }
             p { small {
                 "The address was made for this invoice alone. What is sent to it can only go to " bdi { (view.issuer_name) }
                 ", up to the amount of the invoice, or back. Send nothing but " (token) " on " (chain) "."
@@ -275,7 +287,7 @@ pub(crate) fn transactions(found: &Found) -> Markup {
                 @for transaction in &found.view.transactions {
                     li {
                         (deed(&transaction.purpose)) ": "
-                        @if transaction.token.starts_with("0x") { "token " code { (transaction.token) } }
+                        @if is_address(&transaction.token) { "token " code { (transaction.token) } }
                         @else { (whole(&transaction.amount)) " " (transaction.token) }
                         ", " (clock::minute(transaction.created_at)) " "
                         small { "(" (transaction.status) ") " code { (transaction.tx_hash) } }
@@ -298,7 +310,7 @@ fn deed(purpose: &str) -> &str {
 
 /// The terms are the key to the money: whoever has them can prove, without us, where it may go.
 fn terms(found: &Found) -> Markup {
-    let words = found.words().unwrap_or_default();
+    let commands = found.commands().unwrap_or_default();
     html! {
         details.card {
             summary { "Terms of the payment" }
@@ -308,7 +320,7 @@ fn terms(found: &Found) -> Markup {
                 pre { (serde_json::to_string_pretty(&known.terms).unwrap_or_default()) }
             }
             p { small { (recover::WHY) } }
-            @for word in &words { p { code.copy { (recover::command(word)) } } }
+            @for command in &commands { p { code.copy { (command) } } }
             p { a href={ "/pay/" (found.view.pay_token) "/receipt" } { "Receipt, to print or keep" } }
         }
     }

@@ -131,6 +131,12 @@ codes! {
         "There is one order for what lies at an address, and the first one stands. When it is carried out, what comes later can be ordered back again.";
     RefundKeyErased = "refund_key_erased", 409, "The key that orders refunds is erased",
         "The wallet was destroyed, and its key with it. What came later goes to the address in refund_to: anyone can send it there, from 30 days after the invoice has ended.";
+    AccountMalformed = "account_malformed", 422, "Not a Solana address",
+        "The field named must be the address of a wallet on Solana: 32 bytes in base58, as wallets show it.";
+    SolanaUnavailable = "solana_unavailable", 409, "The invoice cannot be paid on Solana",
+        "It has no address there, or it is paid on another network. The invoice's `terms` list where it can be paid.";
+    NetworkBehind = "network_behind", 503, "We see the network too late",
+        "A transaction needs a block of the last minute, and we have none. Try again after the seconds in Retry-After, or send the amount to the address yourself.";
     AddressMalformed = "address_malformed", 422, "Not an Ethereum address",
         "The field named is 0x and 40 hexadecimal digits. In mixed case it carries a checksum (EIP-55), which must fit: a wrong one means a mistyped address.";
     AuthorizationMalformed = "authorization_malformed", 422, "Not an EIP-3009 authorization",
@@ -207,6 +213,7 @@ impl Code {
                 | Self::Overloaded
                 | Self::Unavailable
                 | Self::SchemaOutdated
+                | Self::NetworkBehind
                 | Self::Timeout
         )
     }

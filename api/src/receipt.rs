@@ -95,7 +95,7 @@ pub(crate) async fn for_tenant(
     id: Segment,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    answer(&invoices::by_id(&app, &key, id).await?, &headers)
+    answer(&app, &invoices::by_id(&app, &key, id).await?, &headers)
 }
 
 /// The receipt
@@ -111,19 +111,19 @@ pub(crate) async fn for_tenant(
     ))]
 pub(crate) async fn for_customer(State(app): State<Arc<App>>, token: Segment, headers: HeaderMap) -> Response {
     let found = pay_page::load(&app, token).await;
-    match found.and_then(|found| answer(&found, &headers)) {
+    match found.and_then(|found| answer(&app, &found, &headers)) {
         Ok(response) => response,
         Err(problem) if wants_json(&headers) => problem.into_response(),
         Err(problem) => pay_page::failed(&problem),
     }
 }
 
-fn answer(found: &Found, headers: &HeaderMap) -> Result<Response, Problem> {
+fn answer(app: &App, found: &Found, headers: &HeaderMap) -> Result<Response, Problem> {
     let as_of = found.as_of();
     let mut response = match wants_json(headers) {
         true => {
-            let (terms, transactions) = (found.terms_shown()?, found.transactions());
-            let commands = found.words()?.iter().map(|word| recover::command(word)).collect();
+            let (terms, transactions) = (found.terms_shown(app)?, found.transactions());
+            let commands = found.commands()?;
             let recovery = Recovery { why: recover::WHY, commands };
             let answer = Answer { receipt: Receipt::of(found), terms, transactions, recovery, as_of };
             reply::json(StatusCode::OK, &answer, &answer.as_of)?.into_response()
@@ -203,8 +203,9 @@ fn render(found: &Found) -> Result<Markup, Problem> {
         section.card {
             h2 { "Terms of the payment" }
             p { small { (recover::WHY) } }
-            @for (known, word) in view.terms.iter().zip(found.words()?) {
-                p { code.copy { (recover::command(&word)) } }
+            @for command in found.commands()? { p { code.copy { (command) } } }
+            @for known in &view.terms {
+                @if known.terms.evm().is_none() { p { code.copy { (found.word(known)?) } } }
                 p { small { "Deposit address " code { (known.purse) } } }
                 p { small { "Hash " code { (known.hash) } } }
                 pre { (serde_json::to_string_pretty(&known.terms).unwrap_or_default()) }

@@ -163,7 +163,7 @@ async fn must_be_refundable(db: &mut PgConnection, found: &Found, token: Account
     let mut there = books.received.saturating_sub(books.refunded);
     if token == terms.token() {
         // Of this one the payee has got some.
-        there = there.min(found.balance()?);
+        there = there.min(known.balance);
     }
     if there.is_zero() {
         let detail = format!("Nothing of the token {token} lies at the deposit address.");

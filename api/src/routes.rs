@@ -8,7 +8,7 @@
 use crate::problem::{self, Code, Problem};
 use crate::{
     App, authorization, body, cancel, create, document, email, events, export, health, invoices, list, metrics, params,
-    pay_page, receipt, refund, timeline, work,
+    pay_page, receipt, refund, solana_pay, timeline, work,
 };
 use axum::Router;
 use axum::http::Method;
@@ -52,6 +52,12 @@ fn list() -> Vec<Route> {
         by_key(RefundsWrite, routes!(authorization::by_tenant)).posted().or(authorization::CODES),
         open(routes!(pay_page::page)).or(BUSY),
         open(routes!(receipt::for_customer)).or(BUSY).or(DATABASE).or(invoices::CODES),
+        open(routes!(solana_pay::label, solana_pay::transaction))
+            .or(BUSY)
+            .or(DATABASE)
+            .or(body::CODES)
+            .or(solana_pay::CODES),
+        open(routes!(solana_pay::icon)).or(BUSY),
         by_link(routes!(refund::by_customer)).or(refund::CODES),
         by_link(routes!(authorization::by_customer)).or(authorization::CODES),
         open(routes!(problem::index)).or(BUSY),

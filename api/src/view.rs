@@ -2,7 +2,8 @@
 
 use crate::problem::Problem;
 use crate::reply::{self, AsOf, Reply};
-use crate::{App, clock, document};
+use crate::solana_pay::{self, SolanaPay};
+use crate::{App, clock, document, recover};
 use alloy_primitives::U256;
 use axum::http::StatusCode;
 use domain::actions::{Action, Need, Standing};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use store::PgConnection;
 use store::chain::Mirror;
 use store::invoices::{InvoiceView, TermsView, TransactionView};
-use terms::{Account, PortableTerms};
+use terms::{Account, PortableSolanaTerms, PortableTerms};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -42,7 +43,7 @@ impl Found {
         Self { view, chains, now }
     }
 
-    fn mirror(&self, chain: u64) -> Option<&Mirror> {
+    pub(crate) fn mirror(&self, chain: u64) -> Option<&Mirror> {
         self.chains.iter().find(|mirror| mirror.deployed.chain == chain)
     }
 
@@ -56,11 +57,20 @@ impl Found {
         self.view.terms.iter().map(|known| self.word(known)).collect()
     }
 
-    fn word(&self, known: &TermsView) -> Result<String, Problem> {
+    /// The commands that need nothing but a node. Solana has none yet.
+    pub(crate) fn commands(&self) -> Result<Vec<String>, Problem> {
+        let known = self.view.terms.iter().filter(|known| known.terms.evm().is_some());
+        known.map(|known| Ok(recover::command(&self.word(known)?))).collect()
+    }
+
+    pub(crate) fn word(&self, known: &TermsView) -> Result<String, Problem> {
         let mirror = self.mirror(known.terms.chain()).ok_or_else(|| corrupt("terms without a chain"))?;
         match (&known.terms, mirror.deployed.escrow) {
             (terms::Terms::Evm(terms), Account::Evm(escrow)) => {
                 Ok(PortableTerms { terms: terms.clone(), escrow }.to_string())
+            }
+            (terms::Terms::Solana(terms), Account::Solana(escrow)) => {
+                Ok(PortableSolanaTerms { terms: terms.clone(), escrow }.to_string())
             }
             _ => Err(corrupt("terms of another kind of chain")),
         }
@@ -68,7 +78,7 @@ impl Found {
 
     /// The link that the customer gets. What is behind the # no server needs: it is for the day when ours are gone.
     pub(crate) fn pay_url(&self, app: &App) -> Result<String, Problem> {
-        Ok(format!("{}/pay/{}#terms={}", app.public_url, self.view.pay_token, self.words()?.join(",")))
+        Ok(format!("{}/pay/{}#terms={}", app.public_url, self.view.pay_token, self.words()?.join(".")))
     }
 
     /// Where it stands, as far as it matters for what can be done with it.
@@ -82,7 +92,7 @@ impl Found {
             (Need::InTime, self.seconds_left() > 0),
             (Need::Gated, !terms.settler().is_zero()),
             (Need::AtRest, !view.settling),
-            (Need::Holding, !self.balance()?.is_zero()),
+            (Need::Holding, !known.balance.is_zero()),
             (Need::Released, self.released(terms, mirror)),
             (Need::Undecided, terms.refund_key().is_zero() || view.wallet.has_key && !view.ordered),
         ];
@@ -122,9 +132,27 @@ impl Found {
         self.view.amount.saturating_sub(self.view.paid)
     }
 
-    /// Base units that must still be sent: what is due and does not lie at the deposit address.
+    /// Base units that must still be sent: what is due and does not lie at the deposit address. It has to lie at one: where it
+    /// is not decided which, at the one that has most.
     pub(crate) fn missing(&self) -> Result<u128, Problem> {
-        Ok(self.due().saturating_sub(self.balance()?.saturating_to()))
+        let balances = self.payable().map(|known| known.balance);
+        Ok(self.due().saturating_sub(balances.max().unwrap_or_default().saturating_to()))
+    }
+
+    /// The same on one chain.
+    pub(crate) fn missing_on(&self, known: &TermsView) -> u128 {
+        self.due().saturating_sub(known.balance.saturating_to())
+    }
+
+    /// The terms it can be paid under now: those of the chain it is paid on, as far as that is decided.
+    pub(crate) fn payable(&self) -> impl Iterator<Item = &TermsView> {
+        let picked = self.view.picked;
+        self.view.terms.iter().filter(move |known| picked.is_none_or(|chain| chain == known.terms.chain()))
+    }
+
+    /// Whether it can be paid on this chain, as far as that is decided.
+    pub(crate) fn payable_on(&self, known: &TermsView) -> bool {
+        self.view.picked.is_none_or(|chain| chain == known.terms.chain())
     }
 
     /// Whether it waits to be paid.
@@ -165,7 +193,7 @@ impl Found {
         Ok(Answer {
             invoice: self.invoice(app)?,
             wallet: self.wallet()?,
-            terms: self.terms_shown()?,
+            terms: self.terms_shown(app)?,
             transactions: self.transactions(),
             as_of: self.as_of(),
         })
@@ -177,12 +205,15 @@ impl Found {
         reply::json(StatusCode::OK, &answer, &answer.as_of)
     }
 
-    pub(crate) fn terms_shown(&self) -> Result<Vec<Terms<'_>>, Problem> {
-        self.view.terms.iter().map(|known| self.shown(known)).collect()
+    pub(crate) fn terms_shown(&self, app: &App) -> Result<Vec<Terms<'_>>, Problem> {
+        self.view.terms.iter().map(|known| self.shown(app, known)).collect()
     }
 
-    fn shown<'a>(&'a self, known: &'a TermsView) -> Result<Terms<'a>, Problem> {
+    fn shown<'a>(&'a self, app: &App, known: &'a TermsView) -> Result<Terms<'a>, Problem> {
+        let solana = known.terms.solana().zip(known.purse.solana());
         Ok(Terms {
+            vault: solana.map(|(terms, purse)| terms.vault(&purse).0.to_string()),
+            pay: solana_pay::uris(self, app, known),
             chain: self.chain_name(known.terms.chain()),
             hash: known.hash.to_string(),
             deposit_address: known.purse.to_string(),
@@ -215,6 +246,7 @@ impl Found {
             settlement_tier: view.settlement_tier.as_deref(),
             direct: view.terms.iter().any(|known| known.terms.settler().is_zero()),
             exceptions: &view.exceptions,
+            paid_on: self.paid_on(),
             created_at: view.created_at,
             expires_at: view.expires_at,
             paid_at: view.paid_at,
@@ -223,6 +255,12 @@ impl Found {
             available_actions: self.standing()?.actions().into_iter().map(Action::as_str).collect(),
             metadata: &view.metadata,
         })
+    }
+
+    /// What the chain is called that it is paid on, where there are several to choose from and it is decided.
+    fn paid_on(&self) -> Option<&str> {
+        let picked = self.view.picked.filter(|_| self.view.terms.len() > 1)?;
+        Some(self.chain_name(picked))
     }
 
     pub(crate) fn wallet(&self) -> Result<Wallet<'_>, Problem> {
@@ -264,8 +302,12 @@ impl Found {
 
     /// What a wallet without gas signs to pay what is missing.
     fn gasless(&self, known: &TermsView) -> Result<Option<Gasless>, Problem> {
-        let missing = self.missing()?;
-        let possible = self.open() && self.seconds_left() > 0 && !known.terms.settler().is_zero() && missing > 0;
+        let missing = self.missing_on(known);
+        let possible = self.open()
+            && self.payable_on(known)
+            && self.seconds_left() > 0
+            && !known.terms.settler().is_zero()
+            && missing > 0;
         Ok(possible.then(|| Gasless {
             method: "eip3009",
             to: known.purse.to_string(),
@@ -283,6 +325,11 @@ pub(crate) fn whole(units: &str) -> String {
     let (whole, rest) = padded.split_at(padded.len().saturating_sub(decimals));
     let shown = rest.trim_end_matches('0').len().max(2);
     format!("{whole}.{}", rest.get(..shown).unwrap_or(rest))
+}
+
+/// Whether a movement's token is one that nobody asked for: then it is shown by its address.
+pub(crate) fn is_address(token: &str) -> bool {
+    token.parse::<Account>().is_ok()
 }
 
 pub(crate) fn corrupt(what: &str) -> Problem {
@@ -359,6 +406,10 @@ pub(crate) struct Invoice<'a> {
     /// What is unusual about it.
     #[schema(value_type = Vec<document::Exception>)]
     exceptions: &'a [String],
+    /// Which of its chains it is paid on: what lies on another goes back. Left out while that is open, or where there is one
+    /// chain only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paid_on: Option<&'a str>,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
@@ -477,6 +528,12 @@ pub(crate) struct Terms<'a> {
     hash: String,
     /// The deposit address, which follows from the hash.
     deposit_address: String,
+    /// On Solana: the deposit address's token account, for wallets and exchanges that send to nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vault: Option<String>,
+    /// What a Solana wallet opens to pay; left out where it cannot be paid there now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pay: Option<SolanaPay>,
     /// The terms themselves.
     #[schema(value_type = InvoiceTermsSchema)]
     terms: &'a terms::Terms,
@@ -491,7 +548,8 @@ pub(crate) struct Terms<'a> {
 struct InvoiceTermsSchema {
     /// Protocol version.
     version: u8,
-    /// EVM chain id.
+    /// The chain.
+    #[schema(value_type = document::ChainId)]
     chain: u64,
     /// 32 random bytes.
     invoice_id: String,
@@ -543,7 +601,7 @@ impl<'a> Transaction<'a> {
             chain: &view.chain,
             hash: &view.tx_hash,
             status: &view.status,
-            amount: (!view.token.starts_with("0x")).then(|| whole(&view.amount)),
+            amount: (!is_address(&view.token)).then(|| whole(&view.amount)),
             amount_units: &view.amount,
             token: &view.token,
             created_at: view.created_at,

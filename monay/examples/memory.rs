@@ -194,8 +194,7 @@ async fn insert(
         expires_at: OffsetDateTime::from_unix_timestamp(i64::try_from(expires_at)?)?,
         pay_token: &domain::ids::new_pay_token(),
         wallet_id: &domain::ids::new_wallet_id(),
-        terms: &terms::Terms::Evm(terms.clone()),
-        purse: purse.into(),
+        rails: &[store::invoices::NewRail { terms: terms.clone().into(), purse: purse.into() }],
         key: None,
         metadata: json!({}),
     };

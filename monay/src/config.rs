@@ -14,6 +14,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use terms::Pubkey;
 
 /// Environment variables that begin with this are configuration keys.
 const PREFIX: &str = "MONAY__";
@@ -45,8 +46,11 @@ pub struct Config {
     /// The vault.
     #[serde(default)]
     pub vault: VaultConfig,
-    /// The chains, by name. This version settles on exactly one.
+    /// The EVM chains, by name. This version settles on exactly one.
     pub chains: BTreeMap<String, ChainConfig>,
+    /// Solana, where invoices can be paid there too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub solana: Option<SolanaConfig>,
 }
 
 /// How logs are written.
@@ -129,8 +133,63 @@ pub struct ChainConfig {
     pub settle_at: Tier,
 }
 
+/// Solana. The cluster is the one that this program was built for.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SolanaConfig {
+    /// The node's JSON-RPC over HTTP.
+    pub rpc_url: String,
+    /// The same node's WebSocket, for news without asking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ws_url: Option<String>,
+    /// The `invoice-escrow` program.
+    #[serde(with = "base58")]
+    pub program: Pubkey,
+    /// The `settlement-gate` program: an address of it is the settler in the terms of new invoices.
+    #[serde(with = "base58")]
+    pub gate: Pubkey,
+    /// What invoices are paid in; it must have six decimals, and belong to the token program.
+    #[serde(with = "base58")]
+    pub mint: Pubkey,
+    /// The tier at which a deposit is settled: safe or final.
+    #[serde(default = "defaults::settle_solana_at")]
+    pub settle_at: Tier,
+    /// Files with the keeper's keys.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub keeper_key_files: Vec<PathBuf>,
+    /// Files with the coordinator's keys.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub coordinator_key_files: Vec<PathBuf>,
+    /// The most that is ever paid on top, in micro-lamports per compute unit.
+    #[serde(default = "defaults::max_fee_micro_lamports")]
+    pub max_fee_micro_lamports: u64,
+}
+
+/// Keys as people write them.
+mod base58 {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use terms::Pubkey;
+
+    pub(super) fn serialize<S: Serializer>(key: &Pubkey, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(key)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pubkey, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(|_| D::Error::custom("not an address of Solana, in base58"))
+    }
+}
+
 mod defaults {
     use domain::tier::Tier;
+
+    /// A deposit picks the chain that an invoice is paid on, and must not go away again.
+    pub(super) const fn settle_solana_at() -> Tier {
+        Tier::Safe
+    }
+
+    pub(super) const fn max_fee_micro_lamports() -> u64 {
+        1_000_000
+    }
 
     pub(super) const fn database_connections() -> u32 {
         16
@@ -191,6 +250,11 @@ impl Config {
         }
         let config: Self = table.try_into().map_err(|error| Error::Config(format!("{error}").trim().to_owned()))?;
         config.chain()?;
+        if config.solana.as_ref().is_some_and(|solana| solana.settle_at == Tier::Seen) {
+            return Err(Error::Config(
+                "`solana.settle_at` must be safe or final: what is only seen may go away".into(),
+            ));
+        }
         Ok(config)
     }
 
@@ -213,6 +277,10 @@ impl Config {
         shown.database_url = shown_database(&shown.database_url);
         for chain in shown.chains.values_mut() {
             chain.rpc_url = chain::evm::shown_url(&chain.rpc_url);
+        }
+        if let Some(solana) = &mut shown.solana {
+            solana.rpc_url = chain::evm::shown_url(&solana.rpc_url);
+            solana.ws_url = solana.ws_url.as_deref().map(chain::evm::shown_url);
         }
         shown.to_toml()
     }
@@ -274,6 +342,13 @@ impl fmt::Debug for ChainConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let node = chain::evm::shown_url(&self.rpc_url);
         f.debug_struct("ChainConfig").field("id", &self.id).field("node", &node).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SolanaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let node = chain::evm::shown_url(&self.rpc_url);
+        f.debug_struct("SolanaConfig").field("program", &self.program).field("node", &node).finish_non_exhaustive()
     }
 }
 
@@ -364,6 +439,25 @@ mod tests {
         let keyed = FILE.replace("http://127.0.0.1:8545", "https://user:pw@node.example/v2/KEY?k=KEY");
         let printed = load(&keyed, &[]).unwrap().printed().unwrap();
         assert!(printed.contains("https://node.example/") && !printed.contains("KEY") && !printed.contains("pw"));
+    }
+
+    #[test]
+    fn solana_is_configured_beside_it_and_prints_no_key_of_a_node() {
+        let key = "4BWFgrNVrzSVTQqH1jjwYsbF1ytaD9hJzVz8aP3nZHoL";
+        let section = format!(
+            "[solana]\nrpc_url = \"https://node.example/KEY\"\nws_url = \"wss://node.example/KEY\"\nprogram = \"{key}\"\n\
+             gate = \"{key}\"\nmint = \"{key}\"\n"
+        );
+        let config = load(&format!("{FILE}\n{section}"), &[]).unwrap();
+        assert_eq!(config.solana.as_ref().unwrap().settle_at, Tier::Safe);
+        let printed = config.printed().unwrap();
+        assert!(printed.contains(key) && !printed.contains("KEY"), "{printed}");
+        assert!(!format!("{config:?} {:?}", config.solana).contains("KEY"));
+        for (wrong, why) in [("settle_at = \"seen\"", "safe or final"), ("mint = \"0x11\"", "duplicate")] {
+            assert!(load(&format!("{FILE}\n{section}{wrong}\n"), &[]).unwrap_err().to_string().contains(why));
+        }
+        let no_key = section.replace(key, "0x1111111111111111111111111111111111111111");
+        assert!(load(&format!("{FILE}\n{no_key}"), &[]).unwrap_err().to_string().contains("base58"));
     }
 
     #[test]

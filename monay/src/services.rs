@@ -3,16 +3,22 @@
 use crate::config::{Config, LogFormat};
 use crate::{Error, setup};
 use alloy::signers::local::PrivateKeySigner;
+use chain::Chain;
 use chain::evm::Evm;
 use keeper::Duty;
 use std::future::Future;
 use std::time::Duration;
 use store::Store;
 use terms::abi::ISettlementGate::hasRoleCall;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// A slot takes 400 ms: who asks for news more often hears none.
+const SOLANA_POLL: Duration = Duration::from_millis(200);
 
 /// Which service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
@@ -78,6 +84,7 @@ pub async fn run(service: Service, config: &Config, with_parent: bool) -> Result
                 chain: config.chain()?.1.id,
                 limits: config.api.limits.clone(),
                 metrics: config.api.metrics,
+                blockhash: blockhash(config).await,
             };
             let server = api::bind(settings).await?;
             println!("{READY} http://{}", server.address());
@@ -86,9 +93,21 @@ pub async fn run(service: Service, config: &Config, with_parent: bool) -> Result
         Service::Indexer => {
             let (_, settings) = config.chain()?;
             let chain = Evm::connect(&settings.rpc_url, settings.id, None).await?;
+            let solana = match &config.solana {
+                Some(settings) => Some(setup::connect_solana(settings, None).await?),
+                None => None,
+            };
             println!("{READY}");
             let poll = Duration::from_millis(config.indexer.poll_ms.max(1));
-            indexer::run(indexer::Config { poll }, store, chain, stop).await?;
+            let mut chains = Chains::until(stop);
+            if let Some(chain) = solana {
+                let (store, told) = (store.clone(), chains.told());
+                let poll = poll.max(SOLANA_POLL);
+                chains.run(async move { Ok(indexer::run(indexer::Config { poll }, store, chain, told).await?) });
+            }
+            let told = chains.told();
+            chains.run(async move { Ok(indexer::run(indexer::Config { poll }, store, chain, told).await?) });
+            chains.ended().await?;
         }
         Service::Keeper => run_keeper(Duty::Settle, "keeper", config, store, stop).await?,
         Service::Coordinator => run_keeper(Duty::Cancel, "coordinator", config, store, stop).await?,
@@ -96,12 +115,52 @@ pub async fn run(service: Service, config: &Config, with_parent: bool) -> Result
     Ok(())
 }
 
+/// What runs once for each chain, in one process: all are told to stop together, and one that ends by itself ends all, because
+/// an operator's system starts a process again and not a part of it.
+struct Chains {
+    stop: watch::Receiver<bool>,
+    tasks: JoinSet<Result<(), Error>>,
+}
+
+impl Chains {
+    fn until(stop: impl Future<Output = ()> + Send + 'static) -> Self {
+        let (tell, told) = watch::channel(false);
+        tokio::spawn(async move {
+            stop.await;
+            let _ = tell.send(true);
+            // Kept until all have heard it.
+            tell.closed().await;
+        });
+        Self { stop: told, tasks: JoinSet::new() }
+    }
+
+    /// Resolves when it is time to stop.
+    fn told(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stop = self.stop.clone();
+        async move {
+            let _ = stop.wait_for(|stop| *stop).await;
+        }
+    }
+
+    fn run(&mut self, chain: impl Future<Output = Result<(), Error>> + Send + 'static) {
+        self.tasks.spawn(chain);
+    }
+
+    /// The first error, if there is one.
+    async fn ended(mut self) -> Result<(), Error> {
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.map_err(|error| Error::Config(format!("a chain's task died: {error}")))??;
+        }
+        Ok(())
+    }
+}
+
 async fn run_keeper(
     duty: Duty,
     section: &str,
     config: &Config,
     store: Store,
-    stop: impl Future<Output = ()> + Send,
+    stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     let (_, settings) = config.chain()?;
     let (how, keeper) = config.keeper(duty);
@@ -130,8 +189,41 @@ async fn run_keeper(
     for words in refused {
         tracing::error!(words, "one key of several has no role");
     }
+    let solana = match &config.solana {
+        Some(settings) => {
+            let files = match duty {
+                Duty::Settle => &settings.keeper_key_files,
+                Duty::Cancel => &settings.coordinator_key_files,
+            };
+            if files.is_empty() {
+                return Err(missing(&format!("solana.{section}_key_files")));
+            }
+            let keys = files.iter().map(|file| setup::read_solana_key(file)).collect::<Result<Vec<_>, _>>()?;
+            Some((setup::connect_solana(settings, keys).await?, settings.max_fee_micro_lamports))
+        }
+        None => None,
+    };
     println!("{READY}");
-    Ok(keeper::run(how, store, chain, stop).await?)
+    let mut chains = Chains::until(stop);
+    if let Some((chain, max_fee)) = solana {
+        let how = keeper::Config { max_fee: max_fee.into(), ..how };
+        let (store, told) = (store.clone(), chains.told());
+        chains.run(async move { Ok(keeper::run(how, store, chain, told).await?) });
+    }
+    let told = chains.told();
+    chains.run(async move { Ok(keeper::run(how, store, chain, told).await?) });
+    chains.ended().await
+}
+
+/// The hash of a recent block of Solana for whoever wants a transaction made. A node that is away keeps nobody from the rest.
+async fn blockhash(config: &Config) -> Option<api::Blockhash> {
+    let chain = setup::connect_solana(config.solana.as_ref()?, None).await;
+    let chain =
+        chain.inspect_err(|error| tracing::warn!(%error, "transactions for Solana wallets rest on the blocks of the mirror")).ok()?;
+    Some(api::Blockhash::new(move || {
+        let chain = chain.clone();
+        async move { chain.prepare().await.ok().map(|prepared| prepared.blockhash) }
+    }))
 }
 
 fn missing(key: &str) -> Error {

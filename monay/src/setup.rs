@@ -1,11 +1,13 @@
 //! What an operator does: schema, chain, tenants, keys.
 
 use crate::Error;
-use crate::config::{ChainConfig, Config};
+use crate::config::{ChainConfig, Config, SolanaConfig};
 use alloy::providers::Provider;
 use alloy_primitives::{Address, B256};
 use chain::Chain;
 use chain::evm::Evm;
+use chain::solana::instructions::Gate;
+use chain::solana::{Keypair, Solana};
 use clap::builder::TypedValueParser;
 use domain::money::TOKEN_DECIMALS;
 use domain::scope::Scope;
@@ -15,8 +17,13 @@ use std::path::Path;
 use store::Store;
 use store::api_keys::ApiKey;
 use store::chain::Deployed;
+use terms::Pubkey;
 use terms::abi::{IERC20, ISettlementGate};
+use terms::solana::token_program;
 use uuid::Uuid;
+
+/// Where a mint's account has its decimals.
+const MINT_DECIMALS_AT: usize = 44;
 
 /// Brings the schema up to date and makes the chain known, after checking that escrow and token are there.
 pub async fn migrate(config: &Config) -> Result<(), Error> {
@@ -42,8 +49,56 @@ pub async fn migrate(config: &Config) -> Result<(), Error> {
     let mut tx = store.begin().await?;
     store::chain::put(&mut tx, &deployed, &start.header).await?;
     tx.commit().await?;
+    if let Some(settings) = &config.solana {
+        migrate_solana(&store, settings).await?;
+    }
     store.close().await;
     Ok(())
+}
+
+async fn migrate_solana(store: &Store, settings: &SolanaConfig) -> Result<(), Error> {
+    let chain = connect_solana(settings, None).await?;
+    check_programs(&chain, settings).await?;
+    let tags = chain.tags().await?;
+    let start = chain.blocks().from(tags.final_).await?;
+    let start = start.ok_or_else(|| Error::Config("the Solana node has no finalized block".into()))?;
+    let deployed = Deployed {
+        chain: chain.id(),
+        name: "solana".to_owned(),
+        genesis_hash: chain.genesis().await?,
+        escrow: settings.program.into(),
+        token: settings.mint.into(),
+        token_2022: false,
+        settler: Gate::at(settings.gate)?.settler.into(),
+        gate: settings.gate.into(),
+        settle_tier: settings.settle_at,
+    };
+    let mut tx = store.begin().await?;
+    store::chain::put(&mut tx, &deployed, &start.header).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Connects to the configured node of the cluster that this program was built for.
+pub async fn connect_solana(settings: &SolanaConfig, keys: impl IntoIterator<Item = Keypair>) -> Result<Solana, Error> {
+    Ok(Solana::connect(&settings.rpc_url, escrow_interface::CHAIN, keys).await?)
+}
+
+async fn check_programs(chain: &Solana, settings: &SolanaConfig) -> Result<(), Error> {
+    let wrong = |what: String| Error::Config(format!("{what} on Solana"));
+    let SolanaConfig { program, gate, mint, .. } = *settings;
+    let found = chain.rpc().accounts(&[program, gate, mint]).await?;
+    let [escrow, settlement, token] = found.as_slice() else { return Err(wrong("the node does not answer".into())) };
+    for (what, address, found) in [("escrow", program, escrow), ("gate", gate, settlement)] {
+        if !found.as_ref().is_some_and(|account| account.executable) {
+            return Err(wrong(format!("there is no program at the {what}'s address {address}")));
+        }
+    }
+    let token = token.as_ref().filter(|account| account.owner == token_program(false));
+    let token = token.ok_or_else(|| wrong(format!("{mint} is no mint of the token program")))?;
+    match token.data.get(MINT_DECIMALS_AT) {
+        Some(decimals) if u32::from(*decimals) == TOKEN_DECIMALS => Ok(()),
+        _ => Err(wrong(format!("{mint} is no mint with {TOKEN_DECIMALS} decimals"))),
+    }
 }
 
 async fn check_contracts(chain: &Evm, settings: &ChainConfig) -> Result<(), Error> {
@@ -92,6 +147,12 @@ pub struct TenantArgs {
     /// The account for money that cannot be sent back to anyone else; must not be the payee.
     #[arg(long)]
     pub unclaimed: Address,
+    /// Where the enterprise is paid on Solana; without it its invoices cannot be paid there.
+    #[arg(long, requires = "solana_unclaimed")]
+    pub solana_payee: Option<Pubkey>,
+    /// The same account for unclaimed money on Solana. Where the customer's own wallet is not known, all that goes back goes there.
+    #[arg(long, requires = "solana_payee")]
+    pub solana_unclaimed: Option<Pubkey>,
     /// Set the enterprise up without allowing it to issue invoices.
     #[arg(long)]
     pub unverified: bool,
@@ -142,7 +203,7 @@ fn or_all(scopes: &[Scope]) -> &[Scope] {
 
 /// Sets a tenant up and returns a new API key for it. The key is stored nowhere: it is shown once.
 pub async fn tenant(config: &Config, args: &TenantArgs) -> Result<String, Error> {
-    if args.payee == args.unclaimed {
+    if args.payee == args.unclaimed || args.solana_payee.is_some() && args.solana_payee == args.solana_unclaimed {
         return Err(Error::Config(
             "payee and unclaimed must differ: what goes back must not look like a payment".into(),
         ));
@@ -150,7 +211,7 @@ pub async fn tenant(config: &Config, args: &TenantArgs) -> Result<String, Error>
     let store = Store::connect(&config.database_url, 2).await?;
     let key = api::new_api_key()?;
     let mut tx = store.begin().await?;
-    let tenant = store::tenants::NewTenant {
+    let mut tenant = store::tenants::NewTenant {
         id: &args.id,
         name: &args.name,
         verified: !args.unverified,
@@ -159,6 +220,16 @@ pub async fn tenant(config: &Config, args: &TenantArgs) -> Result<String, Error>
         unclaimed: args.unclaimed.into(),
     };
     store::tenants::put(&mut tx, &tenant).await?;
+    if let (Some(payee), Some(unclaimed)) = (args.solana_payee, args.solana_unclaimed) {
+        let mirrors = store::chain::all(&mut tx).await?;
+        let solana = mirrors.iter().find(|mirror| mirror.deployed.escrow.solana().is_some());
+        let solana = solana.ok_or_else(|| {
+            Error::Config("Solana is not in the database: configure it, and run `monay migrate` first".into())
+        })?;
+        tenant.chain = solana.deployed.chain;
+        (tenant.payee, tenant.unclaimed) = (payee.into(), unclaimed.into());
+        store::tenants::put(&mut tx, &tenant).await?;
+    }
     let hash = api::hash_api_key(&key);
     store::api_keys::put(&mut tx, &args.id, hash, "created by `monay tenant`", or_all(&args.scopes)).await?;
     tx.commit().await?;
@@ -215,11 +286,20 @@ pub fn write_key(path: &Path, key: B256) -> Result<(), Error> {
 
 /// Reads a private key. Refuses a file that others can read.
 pub fn read_key(path: &Path) -> Result<alloy::signers::local::PrivateKeySigner, Error> {
+    let key = read_secret(path)?.trim().parse();
+    key.map_err(|_| Error::Config(format!("{} holds no private key of 64 hex digits", path.display())))
+}
+
+/// Reads a private key for Solana. Refuses a file that others can read.
+pub fn read_solana_key(path: &Path) -> Result<Keypair, Error> {
+    let key = read_secret(path)?.parse();
+    key.map_err(|why: chain::solana::keypair::NotAKey| Error::Config(format!("{} holds {why}", path.display())))
+}
+
+fn read_secret(path: &Path) -> Result<String, Error> {
     let mode = std::fs::metadata(path).map_err(Error::file(path))?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(Error::Config(format!("{} can be read by others: run `chmod 600 {0}`", path.display())));
     }
-    let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
-    let key = text.trim().parse();
-    key.map_err(|_| Error::Config(format!("{} holds no private key of 64 hex digits", path.display())))
+    std::fs::read_to_string(path).map_err(Error::file(path))
 }

@@ -165,6 +165,8 @@ impl Stack {
             name: name.to_owned(),
             payee: Cast::address(payee),
             unclaimed: Cast::address(Cast::UNCLAIMED),
+            solana_payee: None,
+            solana_unclaimed: None,
             unverified: false,
             scopes: Vec::new(),
         };
@@ -442,6 +444,7 @@ async fn configuration(
         coordinator: key("coordinator.key", Cast::COORDINATOR)?,
         indexer: crate::config::IndexerConfig { poll_ms: 25 },
         vault: VaultConfig { root_key_file: Some(root_key_file) },
+        solana: None,
         chains: BTreeMap::from([("base".to_owned(), chain)]),
     })
 }

@@ -18,6 +18,7 @@ mod once;
 mod pages;
 mod paper;
 mod payment;
+mod rails;
 mod refund;
 mod scopes;
 mod service;

@@ -202,7 +202,7 @@ impl Drop for Service {
 /// A service that anybody could start.
 pub(crate) fn config(chain: u64) -> Config {
     let listen = "127.0.0.1:0".parse().unwrap();
-    Config { listen, public_url: None, chain, limits: Limits::default(), metrics: false }
+    Config { listen, public_url: None, chain, limits: Limits::default(), metrics: false, blockhash: None }
 }
 
 pub(crate) fn deployment() -> Deployment {

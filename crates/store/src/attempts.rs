@@ -21,11 +21,16 @@ statements! {
             t.token, t.amount_units::text AS amount, t.closes_at, t.refund_to, t.refund_key, t.settler, t.flags
         FROM intents n JOIN invoice_terms t USING (terms_hash)
         WHERE n.chain_id = $1 AND n.state = 'accepted' AND n.not_before <= now() AND n.kind = ANY($3)
+        AND (n.kind NOT IN ('settle', 'fund') OR EXISTS (SELECT 1 FROM invoice_terms p JOIN invoices i ON i.id = p.invoice_id
+            WHERE p.terms_hash = n.terms_hash AND i.picked_chain = n.chain_id))
         AND (n.kind <> 'refund_by_order' OR EXISTS (SELECT 1 FROM refund_orders o JOIN chains c ON c.chain_id = n.chain_id
             WHERE o.intent_id = n.id AND o.deadline >= c.tip_timestamp))
         ORDER BY n.not_before, n.id LIMIT $2";
-    // SKIP LOCKED: two keepers on one database never hold the same intent.
-    HOLD = "SELECT id FROM intents WHERE id = ANY($1) AND state = 'accepted' ORDER BY id FOR UPDATE SKIP LOCKED";
+    // SKIP LOCKED: two keepers on one database never hold the same intent. And whatever else went wrong: nothing pays an invoice
+    // on a chain that is not the one it is paid on.
+    HOLD = "SELECT n.id FROM intents n WHERE n.id = ANY($1) AND n.state = 'accepted' AND (n.kind NOT IN ('settle', 'fund') OR EXISTS (SELECT 1 FROM invoice_terms p JOIN invoices i ON i.id = p.invoice_id
+            WHERE p.terms_hash = n.terms_hash AND i.picked_chain = n.chain_id))
+        ORDER BY n.id FOR UPDATE OF n SKIP LOCKED";
     PUT_BACK = "UPDATE intents SET tries = tries + 1, last_error = $2, updated_at = now(),
             state = CASE WHEN tries + 1 >= $3 THEN 'failed' ELSE 'accepted' END,
             not_before = now() + make_interval(secs => LEAST(60, 0.5 * power(2, LEAST(tries, 10)))) WHERE id = $1
@@ -67,12 +72,12 @@ statements! {
         RETURNING chain_id, signer, nonce";
     REPLACE = "UPDATE attempts SET state = 'replaced', last_error = $4 WHERE chain_id = $1 AND signer = $2 AND nonce = $3
         AND state IN ('signed', 'broadcast', 'unknown')";
-    // Invoices are locked before their intents and in the order of their terms, as everywhere.
+    // Invoices are locked before their intents and in the order of their ids, as everywhere.
     WITHOUT_EFFECT = "SELECT n.id, n.terms_hash, i.id AS invoice_id FROM intents n JOIN invoice_terms t USING (terms_hash)
         JOIN invoices i ON i.id = t.invoice_id
         WHERE n.id IN (SELECT l.intent_id FROM attempt_intents l JOIN attempts a ON a.id = l.attempt_id
             WHERE a.chain_id = $1 AND a.signer = $2 AND a.nonce = $3)
-        AND n.state IN ('signed', 'broadcast', 'unknown') ORDER BY n.terms_hash FOR UPDATE OF i";
+        AND n.state IN ('signed', 'broadcast', 'unknown') ORDER BY i.id, n.terms_hash FOR UPDATE OF i";
     UNSEEN = "SELECT a.nonce, array_agg(a.tx_hash::bytea) AS hashes,
             CASE WHEN bool_and(a.expires_after IS NOT NULL) THEN max(a.expires_after) END AS expires_after FROM attempts a
         WHERE a.chain_id = $1 AND a.signer = $2 AND a.state IN ('signed', 'broadcast', 'unknown')

@@ -3,7 +3,7 @@
 use crate::codec::{Columns, big, chain_id, corrupt};
 use crate::keys::{self, SealedKey};
 use crate::{Error, PgConnection, statements};
-use alloy_primitives::B256;
+use alloy_primitives::{B256, U256};
 use domain::invoice::{InvoiceStatus, Settlement};
 use domain::request::CreateInvoice;
 use domain::wallet::WalletStatus;
@@ -20,7 +20,7 @@ macro_rules! concat_view {
         concat!(
             "SELECT i.id, i.tenant_id, i.number, i.issuer, e.name AS issuer_name, i.customer_email, i.amount_units::text AS amount,
                 i.paid_units::text AS paid, i.received_units::text AS received, i.currency, i.description, i.category, i.due_date,
-                i.status, i.settlement, i.settlement_tier, i.exceptions, i.expires_at, i.paid_at, i.transaction_id, i.pay_token,
+                i.status, i.settlement, i.settlement_tier, i.exceptions, i.picked_chain, i.expires_at, i.paid_at, i.transaction_id, i.pay_token,
                 i.sequence, i.created_at, i.updated_at, w.wallet_id, w.wallet_type, w.wallet_address, w.status AS wallet_status,
                 w.balance_units::text AS balance, w.currency AS wallet_currency, w.ttl_seconds, w.created_at AS wallet_created_at,
                 w.funded_at, w.destruction_initiated_at, w.destroyed_at, w.destruction_method, w.destruction_reason, i.metadata,
@@ -44,15 +44,15 @@ statements! {
     NEXT_NUMBER = "SELECT 'INV-' || to_char(now() AT TIME ZONE 'UTC', 'YYYY') || '-' || lpad(n::text, GREATEST(6, length(n::text)), '0')
         FROM (SELECT nextval('invoice_numbers') AS n) next";
     INSERT_INVOICE = "INSERT INTO invoices (id, tenant_id, number, invoice_key, issuer, customer_id, customer_email, amount_units,
-            currency, description, category, due_date, status, settlement, expires_at, closes_at, flags, pay_token, metadata)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::numeric, $9, $10, $11, $12, 'pending_payment', $13, $14, $15, $16, $17, $18)
+            currency, description, category, due_date, status, settlement, expires_at, closes_at, flags, pay_token, metadata, picked_chain)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::numeric, $9, $10, $11, $12, 'pending_payment', $13, $14, $15, $16, $17, $18, $19)
         ON CONFLICT ON CONSTRAINT invoices_number_unique DO NOTHING";
     INSERT_TERMS = "INSERT INTO invoice_terms (terms_hash, invoice_id, tenant_id, chain_id, version, invoice_key, payee, token,
             amount_units, closes_at, refund_to, refund_key, settler, flags, purse, wake_seen_at, wake_final_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::numeric, $10, $11, $12, $13, $14, $15, $16, $16)";
     INSERT_WALLET = "INSERT INTO invoice_wallets (tenant_id, invoice_id, customer_id, wallet_id, wallet_type, wallet_address,
-            spending_limit_units, expires_at, created_at, ttl_seconds, metadata, created_by)
-        VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8::timestamptz, $8::timestamptz - make_interval(secs => $9::integer), $9, $10, $11)";
+            solana_address, spending_limit_units, expires_at, created_at, ttl_seconds, metadata, created_by)
+        VALUES ($1, $2, $3, $4, $5, $6, $12, $7::text::numeric, $8::timestamptz, $8::timestamptz - make_interval(secs => $9::integer), $9, $10, $11)";
     INSERT_CREATED = "INSERT INTO wallet_lifecycle_events (tenant_id, wallet_id, event_type, event_data) VALUES ($1, $2, 'created', $3)";
     INSERT_OUTBOX = "INSERT INTO outbox (tenant_id, aggregate, sequence, type, body) VALUES ($1, $2, 0, 'invoice.created', $3)";
     // A tenant may number one invoice with another's id: the id wins.
@@ -68,8 +68,10 @@ statements! {
         AND ($7::text IS NULL OR i.customer_email = $7::text) AND ($8::text IS NULL OR i.number = $8::text)
         AND ($9::text IS NULL OR w.status = $9::text) AND ($10::text IS NULL OR i.category = $10::text)
         ORDER BY i.created_at DESC, i.id DESC LIMIT $11");
-    TERMS = "SELECT invoice_id, version, chain_id, invoice_key, payee, token, amount_units::text AS amount, closes_at, refund_to,
-            refund_key, settler, flags, terms_hash, purse FROM invoice_terms WHERE invoice_id = ANY($1) ORDER BY chain_id";
+    TERMS = "SELECT t.invoice_id, t.version, t.chain_id, t.invoice_key, t.payee, t.token, t.amount_units::text AS amount, t.closes_at,
+            t.refund_to, t.refund_key, t.settler, t.flags, t.terms_hash, t.purse, t.paid_units::text AS paid,
+            t.received_units::text AS received, t.balance_units::text AS balance
+        FROM invoice_terms t JOIN chains c USING (chain_id) WHERE t.invoice_id = ANY($1) ORDER BY c.kind, t.chain_id";
     TRANSACTIONS = "SELECT b.invoice_id, b.purpose, b.chain, b.tx_hash, b.amount_units::text AS amount, b.token, b.status, b.created_at
         FROM unnest($1::text[]) AS wanted (id) CROSS JOIN LATERAL (SELECT * FROM blockchain_transactions
             WHERE invoice_id = wanted.id ORDER BY created_at, log_index LIMIT $2) b ORDER BY b.created_at, b.log_index";
@@ -107,17 +109,24 @@ pub struct NewInvoice<'a> {
     pub pay_token: &'a str,
     /// The wallet's id.
     pub wallet_id: &'a str,
-    /// The terms on the chain.
-    pub terms: &'a Terms,
-    /// The deposit address that follows from them.
-    pub purse: Account,
+    /// The terms on each chain it can be paid on, at least one; Base first.
+    pub rails: &'a [NewRail],
     /// The refund key, where the terms name one of ours.
     pub key: Option<&'a SealedKey>,
     /// The tenant's own data.
     pub metadata: Value,
 }
 
-/// The terms of an invoice on one chain.
+/// A chain that a new invoice can be paid on.
+#[derive(Clone, Debug)]
+pub struct NewRail {
+    /// The terms there.
+    pub terms: Terms,
+    /// The deposit address that follows from them.
+    pub purse: Account,
+}
+
+/// The terms of an invoice on one chain, and what has moved there. Amounts are base units.
 #[derive(Clone, Debug)]
 pub struct TermsView {
     /// The terms.
@@ -126,6 +135,12 @@ pub struct TermsView {
     pub hash: B256,
     /// The deposit address.
     pub purse: Account,
+    /// What the payee has from here.
+    pub paid: u128,
+    /// What came here.
+    pub received: U256,
+    /// What lies at the deposit address.
+    pub balance: U256,
 }
 
 /// A movement of an invoice's money.
@@ -169,6 +184,8 @@ pub struct InvoiceView {
     pub settlement: Settlement,
     pub settlement_tier: Option<String>,
     pub exceptions: Vec<String>,
+    /// The chain it is paid on, as far as that is decided.
+    pub picked: Option<u64>,
     pub expires_at: OffsetDateTime,
     pub paid_at: Option<OffsetDateTime>,
     pub transaction_id: Option<String>,
@@ -189,7 +206,7 @@ pub struct InvoiceView {
 /// Without the pay link's token and the customer's data: neither is for a log.
 impl std::fmt::Debug for NewInvoice<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewInvoice").field("id", &self.id).field("terms", &self.terms.hash()).finish_non_exhaustive()
+        f.debug_struct("NewInvoice").field("id", &self.id).field("rails", &self.rails.len()).finish_non_exhaustive()
     }
 }
 
@@ -252,34 +269,43 @@ pub struct Filter {
 /// Stores an invoice with its terms, wallet, key and first events. The terms are in Postgres before anyone is shown an
 /// address: they are the key to the money.
 pub async fn create(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<(), Error> {
-    let (terms, request) = (new.terms, new.request);
+    let request = new.request;
+    let first = first(new)?;
+    let terms = &first.terms;
+    let solana = new.rails.iter().find(|rail| rail.terms.solana().is_some()).map(|rail| rail.purse.to_string());
     let number = match new.number {
         Some(number) if insert_invoice(db, new, number).await? => number.to_owned(),
         Some(number) => return Err(Error::DuplicateNumber(number.to_owned())),
         None => next_number(db, new).await?,
     };
-    insert_terms(db, new).await?;
+    for rail in new.rails {
+        insert_terms(db, new, rail).await?;
+    }
     sqlx::query(INSERT_WALLET)
         .bind(new.tenant_id)
         .bind(new.id)
         .bind(new.customer_id)
         .bind(new.wallet_id)
         .bind(request.wallet_mode.as_str())
-        .bind(new.purse.to_string())
+        .bind(first.purse.to_string())
         .bind(terms.amount().to_string())
         .bind(new.expires_at)
         .bind(i32::try_from(request.ttl_seconds).map_err(|_| corrupt("ttl"))?)
         .bind(serde_json::json!({"invoice_number": number, "issuer": new.issuer, "description": new.description}))
         .bind(new.tenant_id)
+        .bind(&solana)
         .execute(&mut *db)
         .await?;
     if let Some(key) = new.key {
         keys::put(db, new.tenant_id, new.wallet_id, key).await?;
     }
-    let data = serde_json::json!({
-        "invoice": new.id, "invoice_number": number, "address": new.purse.to_string(), "terms_hash": terms.hash().to_string(),
+    let mut data = serde_json::json!({
+        "invoice": new.id, "invoice_number": number, "address": first.purse.to_string(), "terms_hash": terms.hash().to_string(),
         "spending_limit_units": terms.amount().to_string(), "ttl_seconds": request.ttl_seconds,
     });
+    if let Some(address) = solana {
+        data["solana_address"] = address.into();
+    }
     sqlx::query(INSERT_CREATED).bind(new.tenant_id).bind(new.wallet_id).bind(&data).execute(&mut *db).await?;
     sqlx::query(INSERT_OUTBOX).bind(new.tenant_id).bind(new.id).bind(data).execute(db).await?;
     Ok(())
@@ -297,7 +323,12 @@ async fn next_number(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<Stri
 
 /// Whether the invoice was inserted; if not, the number is taken.
 async fn insert_invoice(db: &mut PgConnection, new: &NewInvoice<'_>, number: &str) -> Result<bool, Error> {
-    let (terms, request) = (new.terms, new.request);
+    let (terms, request) = (&first(new)?.terms, new.request);
+    // Where it can be paid on one chain only, it is paid on that one.
+    let picked = match new.rails {
+        [only] => Some(chain_id(only.terms.chain())),
+        _ => None,
+    };
     let inserted = sqlx::query(INSERT_INVOICE)
         .bind(new.id)
         .bind(new.tenant_id)
@@ -317,13 +348,19 @@ async fn insert_invoice(db: &mut PgConnection, new: &NewInvoice<'_>, number: &st
         .bind(i16::from(terms.flags()))
         .bind(new.pay_token)
         .bind(&new.metadata)
+        .bind(picked)
         .execute(db)
         .await?;
     Ok(inserted.rows_affected() == 1)
 }
 
-async fn insert_terms(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<(), Error> {
-    let terms = new.terms;
+/// The rail that stands for the invoice where there is room for one.
+fn first<'a>(new: &NewInvoice<'a>) -> Result<&'a NewRail, Error> {
+    new.rails.first().ok_or_else(|| corrupt("an invoice without terms"))
+}
+
+async fn insert_terms(db: &mut PgConnection, new: &NewInvoice<'_>, rail: &NewRail) -> Result<(), Error> {
+    let terms = &rail.terms;
     sqlx::query(INSERT_TERMS)
         .bind(terms.hash().to_vec())
         .bind(new.id)
@@ -339,7 +376,7 @@ async fn insert_terms(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<(),
         .bind(terms.refund_key().as_bytes().to_vec())
         .bind(terms.settler().as_bytes().to_vec())
         .bind(i16::from(terms.flags()))
-        .bind(new.purse.as_bytes())
+        .bind(rail.purse.as_bytes())
         .bind(new.expires_at.unix_timestamp())
         .execute(db)
         .await?;
@@ -458,6 +495,7 @@ fn view(row: &PgRow) -> Result<InvoiceView, Error> {
         settlement: row.word("settlement")?,
         settlement_tier: row.try_get("settlement_tier")?,
         exceptions: row.try_get("exceptions")?,
+        picked: row.try_get::<Option<i64>, _>("picked_chain")?.map(i64::cast_unsigned),
         expires_at: row.try_get("expires_at")?,
         paid_at: row.try_get("paid_at")?,
         transaction_id: row.try_get("transaction_id")?,
@@ -496,7 +534,14 @@ fn terms_view(row: &PgRow) -> Result<TermsView, Error> {
     if terms.hash() != hash {
         return Err(Error::Corrupt(format!("the terms stored under {hash} hash to {}", terms.hash())));
     }
-    Ok(TermsView { terms, hash, purse: row.account("purse")? })
+    Ok(TermsView {
+        terms,
+        hash,
+        purse: row.account("purse")?,
+        paid: row.u128("paid")?,
+        received: row.u256("received")?,
+        balance: row.u256("balance")?,
+    })
 }
 
 pub(crate) fn terms_of(row: &PgRow) -> Result<Terms, Error> {

@@ -69,6 +69,9 @@ pub enum Error {
     /// The limit of answers that are kept for one pay link.
     #[error("{0} requests with an Idempotency-Key were answered under this pay link already, which is the most")]
     TooManyKeys(u64),
+    /// An invoice's intents move faster than it can be looked at.
+    #[error("what the keepers do for an invoice changes faster than it can be looked at")]
+    Moving,
     /// Somebody else has moved the chain's tip meanwhile.
     #[error("another indexer has moved the tip of chain {0}")]
     TipMoved(u64),
@@ -90,7 +93,7 @@ impl Error {
                     | sqlx::Error::PoolClosed
                     | sqlx::Error::WorkerCrashed
             ),
-            Self::TipMoved(_) => true,
+            Self::TipMoved(_) | Self::Moving => true,
             _ => false,
         }
     }

@@ -44,7 +44,7 @@ statements! {
         final_timestamp = (SELECT timestamp FROM blocks WHERE chain_id = $1 AND number = $3), updated_at = now() WHERE chain_id = $1";
     // What an enterprise has had from us is what its invoices were paid.
     BALANCES = "UPDATE wallets w SET balance_units = paid.units, updated_at = now() FROM (
-            SELECT w.id, COALESCE(SUM(i.paid_units) FILTER (WHERE t.terms_hash IS NOT NULL), 0) AS units
+            SELECT w.id, COALESCE(SUM(t.paid_units), 0) AS units
             FROM wallets w LEFT JOIN invoices i ON i.issuer = w.organization_id
             LEFT JOIN invoice_terms t ON t.invoice_id = i.id AND t.chain_id = w.chain_id
             WHERE w.chain_id = $1 GROUP BY w.id) paid
@@ -65,13 +65,15 @@ statements! {
         final_timestamp FROM chains WHERE chain_id = $1");
     INVOICES = digest!("t.id", "SELECT i.id, i.paid_units, i.received_units, i.settlement_tier FROM invoices i
         JOIN invoice_terms t ON t.invoice_id = i.id WHERE t.chain_id = $1");
+    INVOICE_TERMS = digest!("t.terms_hash", "SELECT terms_hash, paid_units, received_units, balance_units FROM invoice_terms
+        WHERE chain_id = $1");
     INVOICE_WALLETS = digest!("t.wallet_id", "SELECT w.wallet_id, w.balance_units FROM invoice_wallets w
         JOIN invoice_terms t ON t.invoice_id = w.invoice_id WHERE t.chain_id = $1");
     WALLETS = digest!("t.id", "SELECT id, balance_units FROM wallets WHERE chain_id = $1");
 }
 
 /// What is compared: the tables that were read from blocks, whole, and of the others what follows from the chain alone.
-const COMPARED: [(&str, &str); 12] = [
+const COMPARED: [(&str, &str); 13] = [
     ("blocks", BLOCKS),
     ("logs", LOGS),
     ("deposits", DEPOSITS),
@@ -82,6 +84,7 @@ const COMPARED: [(&str, &str); 12] = [
     ("payments", PAYMENTS),
     ("chains: heights", CHAINS),
     ("invoices: amounts, tier", INVOICES),
+    ("invoice_terms: amounts", INVOICE_TERMS),
     ("invoice_wallets: balance", INVOICE_WALLETS),
     ("wallets: balance", WALLETS),
 ];

@@ -6,11 +6,11 @@ use alloy_primitives::B256;
 use sqlx::Row;
 
 statements! {
-    // Invoices before their intents and in the order of their terms, as everywhere.
+    // Invoices before their intents and in the order of their ids, as everywhere.
     FAILED = "SELECT n.id, n.kind, n.terms_hash, n.last_error, i.id AS invoice_id, i.number FROM intents n
         JOIN invoice_terms t USING (terms_hash) JOIN invoices i ON i.id = t.invoice_id
         WHERE n.chain_id = $1 AND n.state = 'failed' AND ($2::bytea IS NULL OR n.id = $2)
-        AND ($3::text IS NULL OR i.id = $3 OR i.number = $3) ORDER BY n.terms_hash, n.id FOR UPDATE OF i";
+        AND ($3::text IS NULL OR i.id = $3 OR i.number = $3) ORDER BY i.id, n.terms_hash, n.id FOR UPDATE OF i";
     PUT_BACK = "UPDATE intents SET state = 'accepted', tries = 0, deferrals = 0, not_before = now(), updated_at = now(),
         last_error = $2 WHERE id = $1 AND state = 'failed'";
     ANNOUNCE = "SELECT pg_notify($1, $2)";

@@ -8,6 +8,7 @@ mod crash;
 mod demo;
 mod doctor;
 mod faults;
+mod holes;
 mod indexer;
 mod keeper;
 mod keys;

@@ -136,7 +136,7 @@ async fn an_invoice_that_cannot_be_brought_up_to_date_stops_nobody_else_and_is_t
     net.mine().await;
     net.index().await;
     assert_eq!(net.view(&other).await.received, AMOUNT.to_string());
-    let noted = "SELECT count(*) FROM stuck_invoices WHERE error LIKE '%invoices%check%'";
+    let noted = "SELECT count(*) FROM stuck_invoices WHERE error LIKE '%invoice_terms%check%'";
     assert_eq!(net.count(noted).await, 1);
     let tries = "SELECT tries::bigint FROM stuck_invoices";
     for by in ["the coordinator", "the next block"] {
@@ -461,7 +461,7 @@ async fn requests_that_hold_invoices_and_reorgs_that_want_them_take_turns() {
         issued.push(net.issue(Wish { manual: true, ..Wish::default() }).await);
     }
     // What goes is paid to those that are locked last, what comes to those that are locked first.
-    issued.sort_by_key(|issued| issued.terms.hash());
+    issued.sort_by_key(|issued| issued.id.clone());
     let store = ::store::Store::connect(&net.stack.config.database_url, 8).await.unwrap();
     let hashes: Vec<B256> = issued.iter().map(|issued| issued.terms.hash()).collect();
     let rows = "DELETE FROM blockchain_transactions b USING invoice_terms t WHERE t.invoice_id = b.invoice_id AND t.terms_hash = $1";

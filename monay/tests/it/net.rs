@@ -224,8 +224,7 @@ impl Net {
             expires_at: OffsetDateTime::from_unix_timestamp(i64::try_from(expires_at).unwrap()).unwrap(),
             pay_token: &domain::ids::new_pay_token(),
             wallet_id: &wallet_id,
-            terms: &terms::Terms::Evm(terms.clone()),
-            purse: purse.into(),
+            rails: &[store::invoices::NewRail { terms: terms.clone().into(), purse: purse.into() }],
             key: None,
             metadata: serde_json::json!({}),
         };

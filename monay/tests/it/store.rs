@@ -23,7 +23,9 @@ async fn the_database_refuses_what_must_never_be_stored() {
     for (what, sql) in [
         ("an amount above u128", "UPDATE invoices SET paid_units = 340282366920938463463374607431768211456"),
         ("a negative amount", "UPDATE invoice_wallets SET balance_units = -1"),
-        ("more paid than invoiced", "UPDATE invoices SET paid_units = amount_units + 1"),
+        ("more paid on a chain than invoiced", "UPDATE invoice_terms SET paid_units = amount_units + 1"),
+        ("an address of no chain", "UPDATE invoice_terms SET purse = '\\x0011'"),
+        ("terms of two kinds of chain", "UPDATE invoice_terms SET payee = decode(repeat('11', 32), 'hex')"),
         ("terms that disagree with the invoice", "UPDATE invoice_terms SET amount_units = amount_units + 1"),
         ("terms that close at another time", "UPDATE invoice_terms SET closes_at = closes_at + 1"),
         ("a generated amount written by hand", "UPDATE invoices SET amount = 1"),

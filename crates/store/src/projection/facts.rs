@@ -6,30 +6,38 @@ use crate::fault::{self, Bug};
 use crate::{Error, PgConnection, statements};
 use alloy_primitives::{B256, U256};
 use domain::project::{Deposits, EventFact, Facts, IntentFact, Outcome, Pick, Recorded};
+use domain::rails::Look;
 use domain::tier::Heights;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use terms::TxId;
 
 statements! {
+    // Of each invoice all rails, Base first: among equals that one is picked.
     LOAD = "SELECT t.terms_hash, i.id AS invoice_id, i.tenant_id, i.issuer, i.amount_units::text AS amount, i.paid_units::text AS paid,
             i.received_units::text AS received, i.status AS invoice_status, i.settlement, i.settlement_tier, i.exceptions,
-            i.pay_requested_at IS NOT NULL AS pay_requested, i.called_off_at IS NOT NULL AS called_off,
+            i.pay_requested_at IS NOT NULL AS pay_requested, i.called_off_at IS NOT NULL AS called_off, i.picked_chain,
             extract(epoch FROM i.expires_at)::bigint AS expires_at, i.sequence,
             t.chain_id, t.token, t.refund_key, t.settler, t.closes_at, t.flags, t.wake_seen_at, t.wake_final_at,
+            t.paid_units::text AS rail_paid, t.received_units::text AS rail_received, t.balance_units::text AS rail_balance,
             w.wallet_id, w.status AS wallet_status, w.balance_units::text AS balance,
             c.tip_number, c.safe_number, c.final_number, c.tip_timestamp, c.final_timestamp, c.settle_tier,
             EXISTS (SELECT 1 FROM stuck_invoices s WHERE s.terms_hash = t.terms_hash) AS stuck
         FROM invoice_terms t JOIN invoices i ON i.id = t.invoice_id JOIN invoice_wallets w ON w.invoice_id = i.id
-        JOIN chains c ON c.chain_id = t.chain_id WHERE t.terms_hash = ANY($1) ORDER BY t.terms_hash";
+        JOIN chains c ON c.chain_id = t.chain_id
+        WHERE i.id IN (SELECT invoice_id FROM invoice_terms WHERE terms_hash = ANY($1)) ORDER BY i.id, c.kind, t.chain_id";
+    // A settlement that a re-org takes back takes its deposit with it, and nothing is lost but where there is another rail: that
+    // one may be paid meanwhile, and then both come back. So with several rails nothing counts before it is safe (PROTOCOL §7).
     DEPOSITS = "SELECT d.terms_hash,
             LEAST(COALESCE(SUM(d.amount_units) FILTER (WHERE NOT d.foreign_token), 0), $2::text::numeric)::text AS received,
             LEAST(COALESCE(SUM(d.amount_units) FILTER (WHERE NOT d.foreign_token
                 AND d.block_timestamp < extract(epoch FROM i.expires_at)::bigint), 0), $2::text::numeric)::text AS on_time,
-            LEAST(COALESCE(SUM(d.amount_units) FILTER (WHERE NOT d.foreign_token AND d.block_number <= CASE c.settle_tier
-                WHEN 'seen' THEN c.tip_number WHEN 'safe' THEN c.safe_number ELSE c.final_number END), 0), $2::text::numeric)::text
-                AS settleable,
+            LEAST(COALESCE(SUM(d.amount_units) FILTER (WHERE NOT d.foreign_token AND d.block_number <= CASE
+                WHEN c.settle_tier = 'final' THEN c.final_number
+                WHEN c.settle_tier = 'seen' AND NOT EXISTS (SELECT 1 FROM invoice_terms o WHERE o.invoice_id = t.invoice_id
+                    AND o.chain_id <> t.chain_id) THEN c.tip_number
+                ELSE c.safe_number END), 0), $2::text::numeric)::text AS settleable,
             COALESCE(MAX(d.block_number) FILTER (WHERE NOT d.foreign_token), 0) AS last_block,
             bool_or(d.foreign_token) AS foreign_seen
         FROM deposits d JOIN invoice_terms t USING (terms_hash) JOIN invoices i ON i.id = t.invoice_id
@@ -42,34 +50,75 @@ statements! {
 
 /// The rows of an invoice that do not change while it is looked at, because they are locked.
 pub(super) struct Loaded {
+    /// One for each chain it can be paid on; never none.
+    pub(super) rails: Vec<Rail>,
+    /// The chain it is paid on, as far as that was decided before.
+    pub(super) picked: Option<u64>,
+}
+
+/// An invoice's row for one chain: the invoice's own columns, which are the same in all of them, and the chain's.
+pub(super) struct Rail {
     pub(super) terms_hash: B256,
     pub(super) row: PgRow,
+}
+
+impl Loaded {
+    /// The invoice's columns.
+    pub(super) fn row(&self) -> Result<&PgRow, Error> {
+        self.rails.first().map(|rail| &rail.row).ok_or_else(|| corrupt("an invoice without terms"))
+    }
 }
 
 /// An invoice with the facts, and what follows from them.
 pub(super) struct Looked<'a> {
     pub(super) loaded: &'a Loaded,
-    pub(super) facts: Facts,
-    /// The transaction of each event in the facts.
-    pub(super) hashes: Vec<TxId>,
-    pub(super) outcome: Outcome,
+    /// The facts of each rail.
+    pub(super) facts: Vec<Facts>,
+    /// The transaction of each event in the facts of each rail.
+    pub(super) hashes: Vec<Vec<TxId>>,
+    pub(super) look: Look,
 }
 
 impl Looked<'_> {
     /// A text column of the invoice.
     pub(super) fn text(&self, column: &str) -> Result<&str, Error> {
-        Ok(self.loaded.row.try_get(column)?)
+        Ok(self.loaded.row()?.try_get(column)?)
+    }
+
+    /// Each rail: its row, its facts and what follows for it.
+    pub(super) fn rails(&self) -> impl Iterator<Item = (&Rail, &Facts, &Outcome)> {
+        let pairs = self.loaded.rails.iter().zip(&self.facts);
+        pairs.zip(&self.look.rails).map(|((rail, facts), outcome)| (rail, facts, outcome))
+    }
+
+    /// The escrows' events with their transactions, over all rails, in the order of time.
+    pub(super) fn events(&self) -> Vec<(&EventFact, &TxId)> {
+        let of_rails = self.facts.iter().zip(&self.hashes);
+        let mut events: Vec<_> = of_rails.flat_map(|(facts, hashes)| facts.events.iter().zip(hashes)).collect();
+        // Stable: what a chain has in one block stays in its order.
+        events.sort_by_key(|(event, _)| event.timestamp);
+        events
     }
 }
 
-/// The rows of the invoices with these terms, in the order of their terms.
+/// The invoices with these terms, each with all its rails.
 pub(super) async fn load(db: &mut PgConnection, terms: &[B256]) -> Result<Vec<Loaded>, Error> {
     let rows = sqlx::query(LOAD).bind(bytes(terms.iter().copied())).fetch_all(db).await?;
-    let loaded: Vec<Loaded> = rows
-        .into_iter()
-        .map(|row| Ok(Loaded { terms_hash: row.hash("terms_hash")?, row }))
-        .collect::<Result<_, Error>>()?;
-    match terms.iter().find(|hash| !loaded.iter().any(|loaded| loaded.terms_hash == **hash)) {
+    let mut found = BTreeSet::new();
+    let (mut loaded, mut last) = (Vec::<Loaded>::new(), String::new());
+    for row in rows {
+        let (invoice, terms_hash): (String, B256) = (row.try_get("invoice_id")?, row.hash("terms_hash")?);
+        found.insert(terms_hash);
+        match loaded.last_mut() {
+            Some(same) if last == invoice => same.rails.push(Rail { terms_hash, row }),
+            _ => {
+                let picked = row.try_get::<Option<i64>, _>("picked_chain")?.map(i64::cast_unsigned);
+                loaded.push(Loaded { rails: vec![Rail { terms_hash, row }], picked });
+                last = invoice;
+            }
+        }
+    }
+    match terms.iter().find(|hash| !found.contains(*hash)) {
         Some(hash) => Err(Error::Missing(format!("no invoice has terms {hash}"))),
         None => Ok(loaded),
     }
@@ -79,9 +128,9 @@ pub(super) async fn load(db: &mut PgConnection, terms: &[B256]) -> Result<Vec<Lo
 pub(super) async fn look<'a>(
     db: &mut PgConnection,
     loaded: &[&'a Loaded],
-    decide: impl Fn(&Facts) -> Outcome,
+    decide: impl Fn(&mut [Facts], Option<u64>) -> Look,
 ) -> Result<Vec<Looked<'a>>, Error> {
-    let terms = bytes(loaded.iter().map(|loaded| loaded.terms_hash));
+    let terms = bytes(loaded.iter().flat_map(|loaded| loaded.rails.iter().map(|rail| rail.terms_hash)));
     let mut deposits = BTreeMap::new();
     for row in sqlx::query(DEPOSITS).bind(&terms).bind(U256::MAX.to_string()).fetch_all(&mut *db).await? {
         let sums = Deposits {
@@ -109,13 +158,17 @@ pub(super) async fn look<'a>(
         });
     }
     let looked = loaded.iter().map(|loaded| {
-        let hash = loaded.terms_hash;
-        let (deposits, foreign) = deposits.remove(&hash).unwrap_or((NOTHING, false));
-        let (events, hashes) = events.remove(&hash).unwrap_or_default();
-        let intents = intents.remove(&hash).unwrap_or_default();
-        let facts = Facts { foreign, ..facts(loaded, deposits, events, intents)? };
-        let outcome = decide(&facts);
-        Ok(Looked { loaded, facts, hashes, outcome })
+        let (mut all, mut hashes) = (Vec::new(), Vec::new());
+        for rail in &loaded.rails {
+            let hash = rail.terms_hash;
+            let (deposits, foreign) = deposits.remove(&hash).unwrap_or((NOTHING, false));
+            let (events, txs) = events.remove(&hash).unwrap_or_default();
+            let intents = intents.remove(&hash).unwrap_or_default();
+            all.push(Facts { foreign, ..facts(rail, deposits, events, intents)? });
+            hashes.push(txs);
+        }
+        let look = decide(&mut all, loaded.picked);
+        Ok(Looked { loaded, facts: all, hashes, look })
     });
     looked.collect()
 }
@@ -136,18 +189,14 @@ fn event(row: &PgRow) -> Result<EventFact, Error> {
     })
 }
 
-fn facts(
-    loaded: &Loaded,
-    deposits: Deposits,
-    events: Vec<EventFact>,
-    intents: Vec<IntentFact>,
-) -> Result<Facts, Error> {
-    let row = &loaded.row;
+fn facts(rail: &Rail, deposits: Deposits, events: Vec<EventFact>, intents: Vec<IntentFact>) -> Result<Facts, Error> {
+    let row = &rail.row;
     let flags = u8::try_from(row.try_get::<i16, _>("flags")?).map_err(|_| corrupt("flags"))?;
     Ok(Facts {
         chain: row.chain("chain_id")?,
-        pick: Pick::Here,
-        terms_hash: loaded.terms_hash,
+        // Set by the look.
+        pick: Pick::Open,
+        terms_hash: rail.terms_hash,
         token: row.account("token")?,
         amount: row.u128("amount")?,
         partials: flags & terms::FLAG_PARTIALS != 0,

@@ -10,7 +10,7 @@ mod writes;
 use crate::codec::{Columns, chain_id};
 use crate::{Error, PgConnection, statements};
 use alloy_primitives::B256;
-use domain::project;
+use domain::rails;
 use facts::Looked;
 use sqlx::{Connection, Row};
 use std::collections::BTreeSet;
@@ -18,9 +18,10 @@ use tracing::warn;
 
 statements! {
     // The row lock on the invoice is what makes two projections of it, or a projection and a request, take turns. It is taken
-    // before anything is read: whoever waits for it reads what is there afterwards, and nothing from before.
-    LOCK = "SELECT 1 FROM invoices i JOIN invoice_terms t ON t.invoice_id = i.id WHERE t.terms_hash = ANY($1)
-        ORDER BY t.terms_hash FOR UPDATE OF i";
+    // before anything is read: whoever waits for it reads what is there afterwards, and nothing from before. In the order of
+    // the invoices' ids, which is the same for all chains: that of their terms is another one on each.
+    LOCK = "SELECT 1 FROM invoices WHERE id IN (SELECT invoice_id FROM invoice_terms WHERE terms_hash = ANY($1))
+        ORDER BY id FOR UPDATE";
     STUCK = "INSERT INTO stuck_invoices (terms_hash, chain_id, error, retry_at)
         SELECT t.terms_hash, t.chain_id, $2, now() + interval '1 second' FROM invoice_terms t WHERE t.terms_hash = $1
         ON CONFLICT (terms_hash) DO UPDATE SET error = EXCLUDED.error, tries = LEAST(stuck_invoices.tries + 1, 1000),
@@ -34,8 +35,9 @@ pub(crate) fn all_statements() -> impl Iterator<Item = &'static (&'static str, &
     STATEMENTS.iter().chain(facts::STATEMENTS).chain(writes::STATEMENTS)
 }
 
-/// How often the facts are looked at again because an intent moved meanwhile; a keeper moves one once in a pass.
-const MAX_LOOKS: u32 = 3;
+/// How often the facts are looked at again because an intent moved meanwhile; a keeper moves one once in a pass, and there is
+/// one for each rail and duty.
+const MAX_LOOKS: u32 = 10;
 
 /// How many invoices are brought up to date together: a block may concern more than fit in memory.
 const AT_ONCE: usize = 500;
@@ -116,7 +118,7 @@ async fn refresh_set(db: &mut PgConnection, terms: &[B256]) -> Result<(), Error>
     let refreshed = bring_up_to_date(db, &loaded).await;
     if let (Err(error), [only]) = (&refreshed, loaded.as_slice()) {
         // Whoever called knows the block or the pass, and not which invoice of many it was.
-        let invoice = only.row.try_get::<&str, _>("invoice_id").unwrap_or_default();
+        let invoice = only.row()?.try_get::<&str, _>("invoice_id").unwrap_or_default();
         warn!(invoice, %error, "could not be brought up to date");
     }
     refreshed
@@ -126,12 +128,12 @@ async fn bring_up_to_date(db: &mut PgConnection, loaded: &[facts::Loaded]) -> Re
     let mut done: Vec<Looked<'_>> = Vec::with_capacity(loaded.len());
     let mut open: Vec<&facts::Loaded> = loaded.iter().collect();
     for look in 1.. {
-        let looked = facts::look(db, &open, project::project).await?;
+        let looked = facts::look(db, &open, rails::look).await?;
         let moved = writes::intents(db, &looked).await?;
         open.clear();
-        for looked in looked {
-            // An intent of it moved while it was looked at: the facts are others by now.
-            if moved.contains(&looked.facts.terms_hash) && look < MAX_LOOKS {
+        for (at, looked) in looked.into_iter().enumerate() {
+            // An intent of it moved while it was looked at: the facts are others by now, and so may be the rail it is paid on.
+            if moved.contains(&at) {
                 open.push(looked.loaded);
             } else {
                 done.push(looked);
@@ -140,14 +142,18 @@ async fn bring_up_to_date(db: &mut PgConnection, loaded: &[facts::Loaded]) -> Re
         if open.is_empty() {
             break;
         }
+        if look == MAX_LOOKS {
+            // Nothing is stored that rests on what is no longer so.
+            return Err(Error::Moving);
+        }
     }
     writes::movements(db, &done).await?;
     writes::statuses(db, &done).await?;
-    writes::wakes(db, &done).await?;
+    writes::rails(db, &done).await?;
     let mut freed = Vec::new();
-    for loaded in loaded {
-        if loaded.row.try_get("stuck")? {
-            freed.push(loaded.terms_hash);
+    for rail in loaded.iter().flat_map(|loaded| &loaded.rails) {
+        if rail.row.try_get("stuck")? {
+            freed.push(rail.terms_hash);
         }
     }
     if !freed.is_empty() {

@@ -1,14 +1,15 @@
 //! What follows from the facts, written: one statement for all invoices, whatever their number.
 
 use super::bytes;
-use super::facts::Looked;
+use super::facts::{Looked, Rail};
 use crate::codec::{Columns, big, chain_id, time};
 use crate::{Error, INTENTS_CHANNEL, PgConnection, keys, statements};
 use ::time::OffsetDateTime;
-use alloy_primitives::{B256, U256};
+use alloy_primitives::U256;
 use domain::intent::IntentState;
 use domain::invoice::{Exception, Guard, InvoiceStatus};
-use domain::project::{EventFact, Recorded};
+use domain::project::{EventFact, Facts, Outcome, Recorded};
+use domain::rails::Whole;
 use domain::wallet::WalletStatus;
 use sqlx::Row;
 use std::collections::BTreeSet;
@@ -72,10 +73,11 @@ statements! {
     ANNOUNCE = "SELECT pg_notify($1, chain_id::text) FROM (SELECT DISTINCT unnest($2::bigint[]) AS chain_id) chains";
     UPDATE_INVOICES = "UPDATE invoices i SET status = u.status, paid_units = u.paid::numeric, received_units = u.received::numeric,
             settlement_tier = u.tier, exceptions = string_to_array(u.exceptions, ','), paid_at = u.paid_at,
-            last_payment_date = u.last_payment, transaction_id = u.transaction_id, sequence = i.sequence + 1, updated_at = now()
+            last_payment_date = u.last_payment, transaction_id = u.transaction_id, picked_chain = u.picked,
+            sequence = i.sequence + 1, updated_at = now()
         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-                $9::text[])
-            AS u (id, status, paid, received, tier, exceptions, paid_at, last_payment, transaction_id) WHERE i.id = u.id";
+                $9::text[], $10::bigint[])
+            AS u (id, status, paid, received, tier, exceptions, paid_at, last_payment, transaction_id, picked) WHERE i.id = u.id";
     // A chain's clock may be ahead of ours (a development chain's is moved on): a wallet's times never run backwards.
     UPDATE_WALLETS = "UPDATE invoice_wallets w SET balance_units = u.balance::numeric, status = u.status,
             funded_at = CASE WHEN u.funded THEN COALESCE(w.funded_at, GREATEST(now(), to_timestamp(u.at))) END,
@@ -104,18 +106,20 @@ statements! {
         SELECT u.tenant_id, u.invoice_id, u.sequence, u.type, u.body::jsonb
         FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[]) WITH ORDINALITY
             AS u (tenant_id, invoice_id, sequence, type, body, at) ORDER BY u.at";
-    WAKES = "UPDATE invoice_terms t SET wake_seen_at = u.seen_at, wake_final_at = u.final_at
-        FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS u (terms_hash, seen_at, final_at) WHERE t.terms_hash = u.terms_hash";
+    RAILS = "UPDATE invoice_terms t SET wake_seen_at = u.seen_at, wake_final_at = u.final_at, paid_units = u.paid::numeric,
+            received_units = u.received::numeric, balance_units = u.balance::numeric
+        FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[])
+            AS u (terms_hash, seen_at, final_at, paid, received, balance) WHERE t.terms_hash = u.terms_hash";
 }
 
 /// How a destroyed wallet's keys went. The word is the specification's; `keys::OVERWRITE_PASSES` says what it is worth.
 const DESTRUCTION_METHOD: &str = "7-pass_overwrite";
 
-/// Moves intents on and asks for those that are wanted. Returns the invoices of which an intent was no longer as the facts had
-/// it: they have to be looked at again.
-pub(super) async fn intents(db: &mut PgConnection, all: &[Looked<'_>]) -> Result<BTreeSet<B256>, Error> {
+/// Moves intents on and asks for those that are wanted. Returns which invoices have an intent that was no longer as the facts
+/// had it: they have to be looked at again, and nothing is asked for on any of their rails.
+pub(super) async fn intents(db: &mut PgConnection, all: &[Looked<'_>]) -> Result<BTreeSet<usize>, Error> {
     let (mut ids, mut states, mut were) = (Vec::new(), Vec::new(), Vec::new());
-    for Looked { facts, outcome, .. } in all {
+    for (_, facts, outcome) in all.iter().flat_map(Looked::rails) {
         for (id, state) in &outcome.intents {
             let was = facts.intents.iter().find(|intent| intent.id == *id).map_or("", |intent| intent.state.as_str());
             ids.push(*id);
@@ -132,28 +136,29 @@ pub(super) async fn intents(db: &mut PgConnection, all: &[Looked<'_>]) -> Result
     }
     let mut moved = BTreeSet::new();
     let mut wanted = Wanted::default();
-    for looked in all {
-        let Looked { facts, outcome, .. } = looked;
+    for (at, looked) in all.iter().enumerate() {
         let invoice = looked.text("invoice_id")?;
-        if outcome.intents.iter().any(|(id, _)| !set.contains(id)) {
-            moved.insert(facts.terms_hash);
+        if looked.rails().any(|(_, _, outcome)| outcome.intents.iter().any(|(id, _)| !set.contains(id))) {
+            moved.insert(at);
             continue;
         }
-        for (id, state) in &outcome.intents {
-            info!(invoice, intent = %id, to = state.as_str(), "intent");
-        }
-        for want in &outcome.wanted {
-            let there =
-                facts.intents.iter().any(|intent| intent.id == want.id && intent.state != IntentState::Superseded);
-            if !there {
-                info!(invoice, intent = %want.id, kind = want.kind.as_str(), "intent wanted");
-                wanted.ids.push(want.id.to_vec());
-                wanted.tenants.push(looked.text("tenant_id")?.to_owned());
-                wanted.chains.push(chain_id(facts.chain));
-                wanted.terms.push(facts.terms_hash.to_vec());
-                wanted.kinds.push(want.kind.as_str());
-                wanted.tokens.push(want.token.as_bytes().to_vec());
-                wanted.before.push(want.cumulative_before.to_string());
+        for (_, facts, outcome) in looked.rails() {
+            for (id, state) in &outcome.intents {
+                info!(invoice, intent = %id, to = state.as_str(), "intent");
+            }
+            for want in &outcome.wanted {
+                let there =
+                    facts.intents.iter().any(|intent| intent.id == want.id && intent.state != IntentState::Superseded);
+                if !there {
+                    info!(invoice, intent = %want.id, kind = want.kind.as_str(), chain = facts.chain, "intent wanted");
+                    wanted.ids.push(want.id.to_vec());
+                    wanted.tenants.push(looked.text("tenant_id")?.to_owned());
+                    wanted.chains.push(chain_id(facts.chain));
+                    wanted.terms.push(facts.terms_hash.to_vec());
+                    wanted.kinds.push(want.kind.as_str());
+                    wanted.tokens.push(want.token.as_bytes().to_vec());
+                    wanted.before.push(want.cumulative_before.to_string());
+                }
             }
         }
     }
@@ -187,7 +192,7 @@ struct Wanted {
 
 /// The movements of money that people and reports read.
 pub(super) async fn movements(db: &mut PgConnection, all: &[Looked<'_>]) -> Result<(), Error> {
-    let terms = bytes(all.iter().map(|looked| looked.facts.terms_hash));
+    let terms = bytes(all.iter().flat_map(|looked| looked.facts.iter().map(|facts| facts.terms_hash)));
     let ids = all.iter().map(|looked| looked.text("invoice_id")).collect::<Result<Vec<_>, _>>()?;
     sqlx::query(TX_DEPOSITS).bind(&terms).execute(&mut *db).await?;
     sqlx::query(TX_EVENTS).bind(&terms).execute(&mut *db).await?;
@@ -196,20 +201,29 @@ pub(super) async fn movements(db: &mut PgConnection, all: &[Looked<'_>]) -> Resu
     Ok(())
 }
 
-/// When each is to be looked at although nothing happened.
-pub(super) async fn wakes(db: &mut PgConnection, all: &[Looked<'_>]) -> Result<(), Error> {
+/// Of each rail what is there, and when it is to be looked at although nothing happened.
+pub(super) async fn rails(db: &mut PgConnection, all: &[Looked<'_>]) -> Result<(), Error> {
     let (mut terms, mut seen, mut finals) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut paid, mut received, mut balances) = (Vec::new(), Vec::new(), Vec::new());
     let wake = |at: Option<u64>| at.map(big).transpose();
-    for Looked { loaded, facts, outcome, .. } in all {
+    for (Rail { row, .. }, facts, outcome) in all.iter().flat_map(Looked::rails) {
         let (seen_at, final_at) = (wake(outcome.wake.seen_at)?, wake(outcome.wake.final_at)?);
-        if (seen_at, final_at) != (loaded.row.try_get("wake_seen_at")?, loaded.row.try_get("wake_final_at")?) {
+        let same = (seen_at, final_at) == (row.try_get("wake_seen_at")?, row.try_get("wake_final_at")?)
+            && outcome.paid == row.u128("rail_paid")?
+            && outcome.received == row.u256("rail_received")?
+            && outcome.balance == row.u256("rail_balance")?;
+        if !same {
             terms.push(facts.terms_hash);
             seen.push(seen_at);
             finals.push(final_at);
+            paid.push(outcome.paid.to_string());
+            received.push(outcome.received.to_string());
+            balances.push(outcome.balance.to_string());
         }
     }
     if !terms.is_empty() {
-        sqlx::query(WAKES).bind(bytes(terms)).bind(seen).bind(finals).execute(db).await?;
+        let query = sqlx::query(RAILS).bind(bytes(terms)).bind(seen).bind(finals);
+        query.bind(paid).bind(received).bind(balances).execute(db).await?;
     }
     Ok(())
 }
@@ -222,43 +236,46 @@ struct Change<'a> {
     wallet: WalletStatus,
     steps: Vec<(WalletStatus, Guard)>,
     exceptions: Vec<&'static str>,
-    paid_was: u128,
 }
 
 impl<'a> Change<'a> {
     /// `None` where everything is as it was.
     fn of(looked: &'a Looked<'a>) -> Result<Option<Self>, Error> {
-        let (row, outcome) = (&looked.loaded.row, &looked.outcome);
+        let (row, whole) = (looked.loaded.row()?, &looked.look.whole);
         let was: InvoiceStatus = row.word("invoice_status")?;
-        let (is, guard) = was.on(outcome.invoice).unwrap_or((was, Guard::Always));
+        let (is, guard) = was.on(whole.invoice).unwrap_or((was, Guard::Always));
         let wallet_was: WalletStatus = row.word("wallet_status")?;
-        let steps = wallet_was.steps(&outcome.wallet);
+        let steps = wallet_was.steps(&whole.wallet);
         let wallet = steps.last().map_or(wallet_was, |(status, _)| *status);
 
-        let mut exceptions = outcome.exceptions.clone();
+        let mut exceptions = whole.exceptions.clone();
         let sticky: Vec<String> = row.try_get("exceptions")?;
         if guard == Guard::Reorg || sticky.iter().any(|word| word == Exception::PaymentReversed.as_str()) {
             exceptions.push(Exception::PaymentReversed);
         }
         let exceptions: Vec<&str> = exceptions.iter().map(|exception| exception.as_str()).collect();
-        let tier = outcome.tier.map(|tier| tier.as_str());
-        let paid_was = row.u128("paid")?;
+        let (tier, picked) = (whole.tier.map(|tier| tier.as_str()), looked.look.picked);
         let changed = is != was
             || wallet != wallet_was
-            || outcome.paid != paid_was
-            || outcome.balance != row.u256("balance")?
-            || outcome.received != row.u256("received")?
+            || picked != looked.loaded.picked
+            || whole.paid != row.u128("paid")?
+            || whole.balance != row.u256("balance")?
+            || whole.received != row.u256("received")?
             || tier != row.try_get("settlement_tier")?
             || exceptions != sticky;
         if changed {
             let (invoice, from, wallet_from) = (looked.text("invoice_id")?, was.as_str(), wallet_was.as_str());
-            info!(invoice, from, to = is.as_str(), wallet_from, wallet = wallet.as_str(), tier, "invoice");
+            info!(invoice, from, to = is.as_str(), wallet_from, wallet = wallet.as_str(), tier, picked, "invoice");
         }
-        Ok(changed.then_some(Self { looked, is, changed: is != was, wallet, steps, exceptions, paid_was }))
+        Ok(changed.then_some(Self { looked, is, changed: is != was, wallet, steps, exceptions }))
+    }
+
+    fn whole(&self) -> &Whole {
+        &self.looked.look.whole
     }
 
     fn tier(&self) -> Option<&'static str> {
-        self.looked.outcome.tier.map(|tier| tier.as_str())
+        self.whole().tier.map(|tier| tier.as_str())
     }
 
     fn destroyed(&self) -> bool {
@@ -270,17 +287,23 @@ impl<'a> Change<'a> {
     }
 
     fn funded(&self) -> bool {
-        self.wallet >= WalletStatus::Funded && self.looked.outcome.received >= U256::from(self.looked.facts.amount)
+        let covers = |(_, facts, outcome): (_, &Facts, &Outcome)| outcome.received >= U256::from(facts.amount);
+        self.wallet >= WalletStatus::Funded && self.looked.rails().any(covers)
     }
 
     fn reason(&self) -> Option<&'static str> {
-        self.looked.outcome.reason.map(|reason| reason.as_str())
+        self.whole().reason.map(|reason| reason.as_str())
+    }
+
+    /// The time of its chains: the latest.
+    fn now(&self) -> u64 {
+        self.looked.facts.iter().map(|facts| facts.now).max().unwrap_or(0)
     }
 
     /// The last payment, and its transaction.
-    fn payment(&self) -> Option<(&EventFact, &TxId)> {
-        let events = self.looked.facts.events.iter().zip(&self.looked.hashes);
-        events.rev().find(|(event, _)| matches!(event.what, Recorded::Settled | Recorded::Paid))
+    fn payment(&self) -> Option<(&'a EventFact, &'a TxId)> {
+        let events = self.looked.events();
+        events.into_iter().rev().find(|(event, _)| matches!(event.what, Recorded::Settled | Recorded::Paid))
     }
 }
 
@@ -312,13 +335,14 @@ async fn invoices(db: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), E
     sqlx::query(UPDATE_INVOICES)
         .bind(column(changes, |change| change.looked.text("invoice_id"))?)
         .bind(column(changes, |change| Ok(change.is.as_str()))?)
-        .bind(column(changes, |change| Ok(change.looked.outcome.paid.to_string()))?)
-        .bind(column(changes, |change| Ok(change.looked.outcome.received.to_string()))?)
+        .bind(column(changes, |change| Ok(change.whole().paid.to_string()))?)
+        .bind(column(changes, |change| Ok(change.whole().received.to_string()))?)
         .bind(column(changes, |change| Ok(change.tier()))?)
         .bind(column(changes, |change| Ok(change.exceptions.join(",")))?)
         .bind(column(changes, |change| at(change.payment().filter(|(event, _)| event.status == 1)))?)
         .bind(column(changes, |change| at(change.payment()))?)
         .bind(column(changes, |change| Ok(change.payment().map(|(_, hash)| hash.to_string())))?)
+        .bind(column(changes, |change| Ok(change.looked.look.picked.map(chain_id)))?)
         .execute(db)
         .await?;
     Ok(())
@@ -326,11 +350,16 @@ async fn invoices(db: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), E
 
 async fn balances(db: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), Error> {
     let (mut issuers, mut chains, mut paid, mut were) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for change in changes.iter().filter(|change| change.looked.outcome.paid != change.paid_was) {
-        issuers.push(change.looked.text("issuer")?);
-        chains.push(chain_id(change.looked.facts.chain));
-        paid.push(change.looked.outcome.paid.to_string());
-        were.push(change.paid_was.to_string());
+    for change in changes {
+        for (Rail { row, .. }, facts, outcome) in change.looked.rails() {
+            let was = row.u128("rail_paid")?;
+            if outcome.paid != was {
+                issuers.push(change.looked.text("issuer")?);
+                chains.push(chain_id(facts.chain));
+                paid.push(outcome.paid.to_string());
+                were.push(was.to_string());
+            }
+        }
     }
     if !issuers.is_empty() {
         sqlx::query(BALANCES).bind(issuers).bind(chains).bind(paid).bind(were).execute(db).await?;
@@ -341,14 +370,14 @@ async fn balances(db: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), E
 async fn wallets(db: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), Error> {
     sqlx::query(UPDATE_WALLETS)
         .bind(column(changes, |change| change.looked.text("wallet_id"))?)
-        .bind(column(changes, |change| Ok(change.looked.outcome.balance.to_string()))?)
+        .bind(column(changes, |change| Ok(change.whole().balance.to_string()))?)
         .bind(column(changes, |change| Ok(change.wallet.as_str()))?)
         .bind(column(changes, |change| Ok(change.funded()))?)
         .bind(column(changes, |change| Ok(change.destroying()))?)
         .bind(column(changes, |change| Ok(change.destroyed()))?)
         .bind(column(changes, |change| Ok(change.reason()))?)
         .bind(DESTRUCTION_METHOD)
-        .bind(column(changes, |change| big(change.looked.facts.now))?)
+        .bind(column(changes, |change| big(change.now()))?)
         .execute(db)
         .await?;
     Ok(())
@@ -366,13 +395,13 @@ async fn history(db: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), Er
     let (mut tenants, mut wallets, mut words, mut data) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut hashes, mut once) = (Vec::new(), Vec::new());
     for change in changes {
-        let looked = change.looked;
+        let (looked, events) = (change.looked, change.looked.events());
         let (tenant, wallet, invoice) =
             (looked.text("tenant_id")?, looked.text("wallet_id")?, looked.text("invoice_id")?);
         for (status, guard) in &change.steps {
             let mut body = serde_json::json!({
                 "invoice": invoice, "wallet_status": status.as_str(), "invoice_status": change.is.as_str(), "tier": change.tier(),
-                "paid_units": looked.outcome.paid.to_string(), "balance_units": looked.outcome.balance.to_string(),
+                "paid_units": looked.look.whole.paid.to_string(), "balance_units": looked.look.whole.balance.to_string(),
                 "reason": change.reason(),
             });
             if *status == WalletStatus::Destroyed {
@@ -382,11 +411,10 @@ async fn history(db: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), Er
             wallets.push(wallet);
             words.push(lifecycle_word(*status, *guard));
             data.push(body.to_string());
-            hashes.push(looked.hashes.last().map(TxId::to_string));
+            hashes.push(events.last().map(|(_, hash)| hash.to_string()));
             once.push(false);
         }
-        let events = looked.facts.events.iter().zip(&looked.hashes);
-        for (event, hash) in events.filter(|(event, _)| event.what == Recorded::Refunded) {
+        for (event, hash) in events.into_iter().filter(|(event, _)| event.what == Recorded::Refunded) {
             let (token, amount) = (event.token.to_string(), event.amount.to_string());
             tenants.push(tenant);
             wallets.push(wallet);
@@ -409,10 +437,10 @@ async fn outbox(db: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), Err
         false => "invoice.updated".to_owned(),
     };
     let body = |change: &Change<'_>| {
-        let (outcome, invoice) = (&change.looked.outcome, change.looked.text("invoice_id")?);
+        let (whole, invoice) = (change.whole(), change.looked.text("invoice_id")?);
         let body = serde_json::json!({
             "invoice_id": invoice, "status": change.is.as_str(), "wallet_status": change.wallet.as_str(), "tier": change.tier(),
-            "paid_units": outcome.paid.to_string(), "balance_units": outcome.balance.to_string(),
+            "paid_units": whole.paid.to_string(), "balance_units": whole.balance.to_string(),
             "exceptions": change.exceptions,
         });
         Ok(body.to_string())
@@ -420,7 +448,7 @@ async fn outbox(db: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), Err
     sqlx::query(OUTBOX)
         .bind(column(changes, |change| change.looked.text("tenant_id"))?)
         .bind(column(changes, |change| change.looked.text("invoice_id"))?)
-        .bind(column(changes, |change| Ok(change.looked.loaded.row.try_get::<i64, _>("sequence")? + 1))?)
+        .bind(column(changes, |change| Ok(change.looked.loaded.row()?.try_get::<i64, _>("sequence")? + 1))?)
         .bind(column(changes, |change| Ok(kind(change)))?)
         .bind(column(changes, body)?)
         .execute(db)
