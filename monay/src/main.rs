@@ -79,6 +79,10 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct ServiceArgs {
+    /// Only this chain, by its name in the configuration (`base`, `solana`); all of them if it is not given. Then a node that is
+    /// away when the service starts keeps it from starting for all.
+    #[arg(long)]
+    chain: Option<String>,
     /// Stop when standard input ends: for a child that must not outlive its parent.
     #[arg(long, hide = true)]
     with_parent: bool,
@@ -160,5 +164,5 @@ async fn run(cli: Cli) -> Result<ExitCode, Error> {
 
 async fn service(service: Service, config: &Config, args: &ServiceArgs) -> Result<(), Error> {
     services::log(config.log_format);
-    services::run(service, config, args.with_parent).await
+    services::run(service, config, args.chain.as_deref(), args.with_parent).await
 }

@@ -1,6 +1,6 @@
 //! The services, each a process of its own.
 
-use crate::config::{Config, LogFormat};
+use crate::config::{ChainConfig, Config, KeeperConfig, LogFormat, SolanaConfig};
 use crate::{Error, setup};
 use alloy::signers::local::PrivateKeySigner;
 use chain::Chain;
@@ -70,8 +70,9 @@ The section [api.limits], for one process:
 /// What a service prints, once, when it is up: the parent waits for it.
 pub const READY: &str = "ready";
 
-/// Runs a service until it is told to stop.
-pub async fn run(service: Service, config: &Config, with_parent: bool) -> Result<(), Error> {
+/// Runs a service until it is told to stop; for one chain, or for all of them.
+pub async fn run(service: Service, config: &Config, chain: Option<&str>, with_parent: bool) -> Result<(), Error> {
+    let which = Which::of(config, chain)?;
     let store = Store::connect(&config.database_url, config.database_connections).await?;
     let stop = stopped(with_parent)?;
     match service {
@@ -91,9 +92,11 @@ pub async fn run(service: Service, config: &Config, with_parent: bool) -> Result
             server.serve(store, vault, stop).await?;
         }
         Service::Indexer => {
-            let (_, settings) = config.chain()?;
-            let chain = Evm::connect(&settings.rpc_url, settings.id, None).await?;
-            let solana = match &config.solana {
+            let base = match which.base {
+                Some(settings) => Some(Evm::connect(&settings.rpc_url, settings.id, None).await?),
+                None => None,
+            };
+            let solana = match which.solana {
                 Some(settings) => Some(setup::connect_solana(settings, None).await?),
                 None => None,
             };
@@ -105,14 +108,36 @@ pub async fn run(service: Service, config: &Config, with_parent: bool) -> Result
                 let poll = poll.max(SOLANA_POLL);
                 chains.run(async move { Ok(indexer::run(indexer::Config { poll }, store, chain, told).await?) });
             }
-            let told = chains.told();
-            chains.run(async move { Ok(indexer::run(indexer::Config { poll }, store, chain, told).await?) });
+            if let Some(chain) = base {
+                let told = chains.told();
+                chains.run(async move { Ok(indexer::run(indexer::Config { poll }, store, chain, told).await?) });
+            }
             chains.ended().await?;
         }
-        Service::Keeper => run_keeper(Duty::Settle, "keeper", config, store, stop).await?,
-        Service::Coordinator => run_keeper(Duty::Cancel, "coordinator", config, store, stop).await?,
+        Service::Keeper => run_keeper(Duty::Settle, "keeper", config, which, store, stop).await?,
+        Service::Coordinator => run_keeper(Duty::Cancel, "coordinator", config, which, store, stop).await?,
     }
     Ok(())
+}
+
+/// Which chains a process is for.
+#[derive(Clone, Copy)]
+struct Which<'a> {
+    base: Option<&'a ChainConfig>,
+    solana: Option<&'a SolanaConfig>,
+}
+
+impl<'a> Which<'a> {
+    fn of(config: &'a Config, only: Option<&str>) -> Result<Self, Error> {
+        let (name, base) = config.chain()?;
+        let wanted = |name: &str| only.is_none_or(|only| only == name);
+        let base = wanted(name).then_some(base);
+        let solana = config.solana.as_ref().filter(|_| wanted("solana"));
+        match (base, solana, only) {
+            (None, None, Some(only)) => Err(Error::Config(format!("no chain '{only}' is configured"))),
+            _ => Ok(Self { base, solana }),
+        }
+    }
 }
 
 /// What runs once for each chain, in one process: all are told to stop together, and one that ends by itself ends all, because
@@ -159,11 +184,45 @@ async fn run_keeper(
     duty: Duty,
     section: &str,
     config: &Config,
+    which: Which<'_>,
     store: Store,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
-    let (_, settings) = config.chain()?;
     let (how, keeper) = config.keeper(duty);
+    let base = match which.base {
+        Some(settings) => Some(base_keeper(duty, section, keeper, settings).await?),
+        None => None,
+    };
+    let solana = match which.solana {
+        Some(settings) => {
+            let files = match duty {
+                Duty::Settle => &settings.keeper_key_files,
+                Duty::Cancel => &settings.coordinator_key_files,
+            };
+            if files.is_empty() {
+                return Err(missing(&format!("solana.{section}_key_files")));
+            }
+            let keys = files.iter().map(|file| setup::read_solana_key(file)).collect::<Result<Vec<_>, _>>()?;
+            Some((setup::connect_solana(settings, keys).await?, settings.max_fee_micro_lamports))
+        }
+        None => None,
+    };
+    println!("{READY}");
+    let mut chains = Chains::until(stop);
+    if let Some((chain, max_fee)) = solana {
+        let how = keeper::Config { max_fee: max_fee.into(), ..how };
+        let (store, told) = (store.clone(), chains.told());
+        chains.run(async move { Ok(keeper::run(how, store, chain, told).await?) });
+    }
+    if let Some(chain) = base {
+        let told = chains.told();
+        chains.run(async move { Ok(keeper::run(how, store, chain, told).await?) });
+    }
+    chains.ended().await
+}
+
+/// Base with the keeper's keys, of which at least one has the role that its duty needs.
+async fn base_keeper(duty: Duty, section: &str, keeper: &KeeperConfig, settings: &ChainConfig) -> Result<Evm, Error> {
     if keeper.key_files.is_empty() {
         return Err(missing(&format!("{section}.key_files")));
     }
@@ -189,37 +248,15 @@ async fn run_keeper(
     for words in refused {
         tracing::error!(words, "one key of several has no role");
     }
-    let solana = match &config.solana {
-        Some(settings) => {
-            let files = match duty {
-                Duty::Settle => &settings.keeper_key_files,
-                Duty::Cancel => &settings.coordinator_key_files,
-            };
-            if files.is_empty() {
-                return Err(missing(&format!("solana.{section}_key_files")));
-            }
-            let keys = files.iter().map(|file| setup::read_solana_key(file)).collect::<Result<Vec<_>, _>>()?;
-            Some((setup::connect_solana(settings, keys).await?, settings.max_fee_micro_lamports))
-        }
-        None => None,
-    };
-    println!("{READY}");
-    let mut chains = Chains::until(stop);
-    if let Some((chain, max_fee)) = solana {
-        let how = keeper::Config { max_fee: max_fee.into(), ..how };
-        let (store, told) = (store.clone(), chains.told());
-        chains.run(async move { Ok(keeper::run(how, store, chain, told).await?) });
-    }
-    let told = chains.told();
-    chains.run(async move { Ok(keeper::run(how, store, chain, told).await?) });
-    chains.ended().await
+    Ok(chain)
 }
 
 /// The hash of a recent block of Solana for whoever wants a transaction made. A node that is away keeps nobody from the rest.
 async fn blockhash(config: &Config) -> Option<api::Blockhash> {
     let chain = setup::connect_solana(config.solana.as_ref()?, None).await;
-    let chain =
-        chain.inspect_err(|error| tracing::warn!(%error, "transactions for Solana wallets rest on the blocks of the mirror")).ok()?;
+    let chain = chain
+        .inspect_err(|error| tracing::warn!(%error, "transactions for Solana wallets rest on the blocks of the mirror"))
+        .ok()?;
     Some(api::Blockhash::new(move || {
         let chain = chain.clone();
         async move { chain.prepare().await.ok().map(|prepared| prepared.blockhash) }
