@@ -367,3 +367,55 @@ impl RawTransaction {
 fn lacks(slot: u64, what: &str) -> Error {
     Error::Nonsense(format!("block {slot} comes without {what}: use a node that keeps them"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> String {
+        bs58::encode([byte; 32]).into_string()
+    }
+
+    /// A transaction with accounts of a lookup table: its own come first, then the table's, those it writes to first.
+    fn with_lookup_table(meta: serde_json::Value) -> Result<Transaction, Error> {
+        let mut whole = json!({
+            "err": null, "fee": 5000, "computeUnitsConsumed": 7, "status": {"Ok": null}, "logMessages": null,
+            "innerInstructions": [], "preTokenBalances": [], "postTokenBalances": [],
+            "loadedAddresses": {"writable": [key(3)], "readonly": [key(4), key(5)]},
+        });
+        whole.as_object_mut().unwrap().extend(meta.as_object().unwrap().clone());
+        let raw: RawTransaction = serde_json::from_value(json!({
+            "meta": whole,
+            "version": 0,
+            "transaction": {
+                "signatures": [bs58::encode([9; 64]).into_string()],
+                "message": {
+                    "accountKeys": [key(1), key(2)],
+                    "addressTableLookups": [{"accountKey": key(6), "readonlyIndexes": [1, 2], "writableIndexes": [0]}],
+                    "header": {"numReadonlySignedAccounts": 0, "numReadonlyUnsignedAccounts": 1, "numRequiredSignatures": 1},
+                    "instructions": [{"accounts": [2, 3], "data": "", "programIdIndex": 4, "stackHeight": null}],
+                    "recentBlockhash": key(7),
+                },
+            },
+        }))
+        .unwrap();
+        raw.read(1)
+    }
+
+    #[test]
+    fn accounts_of_lookup_tables_come_after_a_transactions_own() {
+        let transaction = with_lookup_table(json!({})).unwrap();
+        let accounts: Vec<u8> = transaction.traces.accounts.iter().map(|account| account.0[0]).collect();
+        assert_eq!((accounts, transaction.signature), (vec![1, 2, 3, 4, 5], [9; 64]));
+        assert_eq!(transaction.outcome, Outcome { success: true, gas_used: 7, fee: 5000 });
+    }
+
+    #[test]
+    fn a_failed_transaction_is_there_and_has_done_nothing_even_where_nothing_was_kept_of_it() {
+        let failed =
+            with_lookup_table(json!({"err": {"InstructionError": [0, {"Custom": 1}]}, "innerInstructions": null}));
+        let failed = failed.unwrap();
+        assert!(!failed.outcome.success && failed.traces.accounts.is_empty());
+        assert!(with_lookup_table(json!({"innerInstructions": null})).is_err());
+    }
+}

@@ -81,6 +81,25 @@ async fn settlements_are_tried_packed_signed_sent_and_seen() {
     }
     assert_eq!((told.len(), logs.odd.len()), (2, 0));
     assert_eq!(world.node.tokens(&world.mint.account_of(&world.payee)).await.unwrap(), 200);
+
+    // The same once more fails on chain, as a whole: it is seen there, has cost its fee and has done nothing.
+    let again = chain
+        .sign(
+            contracts,
+            &[actions[1].0.clone(), actions[2].0.clone()],
+            Slot { signer, nonce: 3 },
+            packs[0].gas_limit,
+            fees,
+            &chain.prepare().await.unwrap(),
+        )
+        .unwrap();
+    assert_eq!(chain.send(&again.raw).await, Sent::Taken);
+    let block = block_of(&world, block.header, again.hash).await;
+    let outcome = chain.outcome(again.hash, block.header.hash).await.unwrap().unwrap();
+    assert!(!outcome.success && outcome.fee >= 5_000);
+    let logs = chain.logs(&block, contracts.escrow).await.unwrap();
+    assert!(logs.read.iter().all(|(log, _)| log.tx_hash != again.hash));
+    assert_eq!(world.node.tokens(&world.mint.account_of(&world.payee)).await.unwrap(), 200);
 }
 
 #[tokio::test]
