@@ -139,8 +139,8 @@ pub fn flags(tag: Tag) -> Vec<(bool, bool)> {
 
 fn fixed(name: &str) -> Option<Address> {
     Some(match name {
-        "eventAuthority" => event_authority(),
-        "program" => escrow(),
+        "eventAuthority" | "escrowEventAuthority" => event_authority(),
+        "program" | "escrowProgram" => escrow(),
         "systemProgram" => Address::default(),
         "associatedTokenProgram" => crate::tokens::associated_program(),
         "config" => gate_config(),
@@ -149,9 +149,14 @@ fn fixed(name: &str) -> Option<Address> {
     })
 }
 
+/// As Anchor writes names; its JavaScript client turns them back.
+fn snake(name: &str) -> String {
+    name.chars().flat_map(|c| c.is_uppercase().then_some('_').into_iter().chain(c.to_lowercase())).collect()
+}
+
 fn accounts_json(accounts: &[Account]) -> Value {
     let one = |account: &Account| {
-        let mut one = json!({ "name": account.name });
+        let mut one = json!({ "name": snake(account.name) });
         if account.writable {
             one["writable"] = json!(true);
         }
@@ -167,7 +172,7 @@ fn accounts_json(accounts: &[Account]) -> Value {
 }
 
 fn fields(list: &[(&str, Value)]) -> Value {
-    list.iter().map(|(name, kind)| json!({ "name": name, "type": kind })).collect()
+    list.iter().map(|(name, kind)| json!({ "name": snake(name), "type": kind })).collect()
 }
 
 fn key() -> Value {
@@ -189,7 +194,7 @@ pub fn invoice_escrow() -> Value {
         let mut args = vec![("terms", json!({ "defined": { "name": "Terms" } }))];
         args.extend(rest);
         json!({
-            "name": name, "discriminator": [*tag as u8], "accounts": accounts_json(&accounts), "args": fields(&args),
+            "name": snake(name), "discriminator": [*tag as u8], "accounts": accounts_json(&accounts), "args": fields(&args),
         })
     });
     let errors =
@@ -253,13 +258,19 @@ pub fn settlement_gate() -> Value {
         let (name, theirs, rest) = of(tag);
         let mut all: Vec<Account> = own.iter().map(|one| Account { ..*one }).collect();
         all.extend(theirs.into_iter().enumerate().map(|(index, account)| {
-            let name = if index == gate_bytes::SETTLER { "gate" } else { account.name };
+            // Anchor's client puts its own idea of the last two in the place of accounts of these names.
+            let name = match account.name {
+                _ if index == gate_bytes::SETTLER => "gate",
+                "eventAuthority" => "escrowEventAuthority",
+                "program" => "escrowProgram",
+                name => name,
+            };
             Account { name, signer: account.signer && index != gate_bytes::SETTLER, ..account }
         }));
         let mut args = vec![("terms", json!({ "defined": { "name": "Terms" } }))];
         args.extend(rest);
         json!({
-            "name": name, "discriminator": [tag as u8], "accounts": accounts_json(&all), "args": fields(&args),
+            "name": snake(name), "discriminator": [tag as u8], "accounts": accounts_json(&all), "args": fields(&args),
         })
     };
     let init = accounts(&[("config", "w"), ("admin", "ws"), ("systemProgram", "")]);

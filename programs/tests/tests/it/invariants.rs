@@ -165,14 +165,20 @@ fn s8_further_accounts_of_a_refund_are_passed_on_without_a_signature() {
     net.warp(invoice.terms.closes_at);
     let mut refund = invoice.refund();
     for index in 0..20 {
-        // They sign the transaction; what the token program is given says that they do not.
         refund.accounts.push(AccountMeta::new(person(&format!("further {index}")), true));
     }
-    let signer = refund.accounts.last().unwrap().pubkey;
-    // A multisig is what could make something of a signature: with it passed on, this account would count.
-    let done = net.send(&[refund]).unwrap();
+    let mut too_many = refund.clone();
+    too_many.accounts.extend((0..33).map(|index| AccountMeta::new(person(&format!("more {index}")), false)));
+    assert_eq!(net.clone().send(&[too_many]), Err(Error::InvalidInstruction.into()));
+    let done = net.clone().send(&[refund.clone()]).unwrap();
     assert_eq!(done.events[0].amount, AMOUNT);
-    assert_eq!(net.lamports(signer), 0);
+
+    // A multisig in the place of the owner makes the token program look for signatures among them. (It cannot be there, but
+    // only so can be seen what was passed on.)
+    let one = [&[1, 1, 1], person("further 3").as_ref(), &[0; 320]].concat();
+    net.put(invoice.address, tokens::program(false), one);
+    let refused = net.send(&[refund]).unwrap_err();
+    assert!(format!("{refused:?}").contains("MissingRequiredSignature"), "{refused:?}");
 }
 
 #[test]
