@@ -46,6 +46,13 @@ impl<'a> Ask<'a> {
         ensure(same(account.address().as_array(), &address), Error::WrongInvoiceAddress)
     }
 
+    /// That this is the invoice's address, where a call that it signs follows: then the runtime says so, because it lets us sign
+    /// for no other one. Unless somebody signed the transaction himself, and put his own account in its place.
+    #[inline(always)]
+    pub fn signs_for(&self, account: &AccountView) -> Outcome {
+        ensure(!account.is_signer(), Error::WrongInvoiceAddress)
+    }
+
     /// What the invoice's address signs with.
     #[inline(always)]
     pub fn seeds(&self) -> [Seed<'_>; 3] {

@@ -19,7 +19,7 @@ pub fn settle(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     let [rent_payer, settler, invoice, record, vault, destination, mint, program, authority, me, system] = accounts;
     let tokens = Tokens { mint, program: program.address() };
 
-    // That this is the invoice's address the runtime says: it lets us sign for no other one.
+    ask.signs_for(invoice)?;
     let now = sys::now()?;
     let decimals = ask.valid(now, invoice, &tokens)?;
     ask.settler(settler)?;

@@ -58,7 +58,7 @@ pub fn close(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     let [invoice, record, vault, vault_payer, refund_to, mint, program] = accounts;
     let tokens = Tokens { mint, program: program.address() };
 
-    // That this is the invoice's address the runtime says: it lets us sign for no other one.
+    ask.signs_for(invoice)?;
     tokens.known()?;
     let found = record::find(ask, record)?;
     let state = found.unwrap_or_default();

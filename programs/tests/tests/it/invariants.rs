@@ -33,6 +33,28 @@ fn s1_the_vault_is_the_canonical_associated_account_of_the_invoice() {
 }
 
 #[test]
+fn s1_nobody_who_signs_takes_the_place_of_the_invoice() {
+    // The payer's signature and his own account would pay, or be closed, in the invoice's name.
+    let (mut net, invoice) = scene(0);
+    let payer = person("payer");
+    let (his, bump) = invoice.associated(payer);
+    let mut settle = invoice.settle();
+    settle.accounts[2] = AccountMeta::new_readonly(payer, true);
+    settle.accounts[4].pubkey = his;
+    let at = settle.data.len() - 2;
+    settle.data[at] = bump;
+    assert_eq!(net.send(&[settle]), Err(Error::WrongInvoiceAddress.into()));
+
+    net.warp(invoice.terms.closes_at);
+    net.put(his, tokens::program(false), tokens::account_data(invoice.mint(), payer, 0));
+    let mut close = invoice.close_vault(person("keeper"));
+    close.accounts[0] = AccountMeta::new_readonly(payer, true);
+    close.accounts[2].pubkey = his;
+    *close.data.last_mut().unwrap() = bump;
+    assert_eq!(net.send(&[close]), Err(Error::WrongInvoiceAddress.into()));
+}
+
+#[test]
 fn s2_a_record_is_told_by_owner_length_discriminator_version_and_hash() {
     let (mut net, invoice) = scene(AMOUNT);
     net.send(&[invoice.pay(person("payer"), AMOUNT)]).unwrap();
