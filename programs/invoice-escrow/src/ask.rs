@@ -115,7 +115,7 @@ impl<'a> Ask<'a> {
         let now = sys::now()?;
         let ended = state.status != Status::Open as u8;
         let from = if !by_key && self.terms.has_refund_key() {
-            let end = if ended { state.since.min({ self.terms.closes_at }) } else { self.terms.closes_at };
+            let end = if ended { state.since.min(self.terms.closes_at) } else { self.terms.closes_at };
             end.saturating_add(WAIT_SECONDS)
         } else if !ended && self.valid(now, invoice, tokens).is_ok() {
             self.terms.closes_at

@@ -32,7 +32,7 @@ use stop::Outcome;
 
 #[cfg(not(feature = "no-entrypoint"))]
 mod entrypoint {
-    #![allow(unsafe_code, reason = "the entry point is given a pointer by the runtime")]
+    #![allow(unsafe_code, unreachable_pub, reason = "the entry point is given a pointer, and is called by its name")]
 
     use core::mem::MaybeUninit;
     use pinocchio::{AccountView, MAX_TX_ACCOUNTS, entrypoint::deserialize};

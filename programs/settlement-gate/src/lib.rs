@@ -26,7 +26,7 @@ use runtime::sys;
 
 #[cfg(not(feature = "no-entrypoint"))]
 mod entrypoint {
-    #![allow(unsafe_code, reason = "the entry point is given a pointer by the runtime")]
+    #![allow(unsafe_code, unreachable_pub, reason = "the entry point is given a pointer, and is called by its name")]
     // What comes after these is not looked at.
     pinocchio::program_entrypoint!(super::process, 20);
     pinocchio::no_allocator!();

@@ -49,7 +49,7 @@ impl Invoice {
     pub fn issue(mut terms: Terms, salt: &[u8]) -> Self {
         for counter in 0u32.. {
             terms.invoice_id = sha256(&[salt, &counter.to_le_bytes()]);
-            if let Some(invoice) = Self::of(terms.clone()) {
+            if let Some(invoice) = Self::of(terms) {
                 return invoice;
             }
         }
@@ -322,7 +322,7 @@ impl Invoice {
 
 /// The flags of an invoice.
 pub fn flags(partials: bool, token_2022: bool) -> u8 {
-    u8::from(partials) * FLAG_PARTIALS | u8::from(token_2022) * FLAG_TOKEN_2022
+    (u8::from(partials) * FLAG_PARTIALS) | (u8::from(token_2022) * FLAG_TOKEN_2022)
 }
 
 /// The escrow's instruction, asked through the gate by `key`.
