@@ -217,9 +217,7 @@ fn s9_the_fee_payer_pays_fees_and_nothing_else() {
     let (mut net, invoice) = scene(AMOUNT);
     let before = net.lamports(net.fee_payer);
     let mut fees = 0;
-    for instruction in [invoice.pay(person("payer"), AMOUNT)] {
-        fees += net.send(&[instruction]).unwrap().fee;
-    }
+    fees += net.send(&[invoice.pay(person("payer"), AMOUNT)]).unwrap().fee;
     net.warp(invoice.terms.closes_at + WAIT_SECONDS);
     for instruction in [invoice.refund(), invoice.close_vault(person("keeper")), invoice.close_record(person("keeper"))]
     {
