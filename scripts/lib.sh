@@ -68,7 +68,7 @@ use_cargo_target() {
     # Our own crates are not to be shared: cargo tells two checkouts apart by the times of their files alone, and would take
     # what another one has built for its own.
     if [ "$(cat "$target/checkout" 2>/dev/null)" != "$ROOT" ]; then
-      rm -rf "$target"/debug/.fingerprint/monay-* "$target"/debug/incremental
+      rm -rf "$target"/{,programs/}debug/.fingerprint/{monay,invoice,settlement}-* "$target"/debug/incremental
       echo "$ROOT" >"$target/checkout"
     fi
     # Those of lock files that nobody has built for three days.

@@ -8,6 +8,7 @@ use program_tests::{
     person, tokens,
 };
 use solana_account::Account;
+use solana_address::Address;
 use solana_rent::Rent;
 
 fn scene(amount: u64) -> (Net, Invoice) {
@@ -238,5 +239,41 @@ fn an_event_that_nobody_but_a_stranger_signed_is_refused() {
         let forged =
             solana_instruction::Instruction { program_id: program_tests::net::escrow(), accounts, data: data.clone() };
         assert_eq!(net.send(&[forged]), Err(Error::WrongEventAuthority.into()));
+    }
+}
+
+#[test]
+fn a_stranger_program_in_the_place_of_the_token_program_never_gets_the_invoices_signature() {
+    // With it, it could empty the vault: that all accounts fit together says nothing if the program is the thief's.
+    let mut net = Net::new();
+    let invoice = Invoice::with(|terms| terms.refund_key = key(person("refund key")));
+    invoice.set_up(&mut net, AMOUNT);
+    net.warp(invoice.terms.closes_at + WAIT_SECONDS);
+    let (program, mint) = (person("thief's program"), person("thief's mint"));
+    net.put(mint, program, tokens::mint_data(person("thief"), person("thief")));
+    let associated = |owner: Address| {
+        let seeds: [&[u8]; 3] = [owner.as_ref(), program.as_ref(), mint.as_ref()];
+        Address::find_program_address(&seeds, &tokens::associated_program())
+    };
+    let ((source, source_bump), (destination, bump)) = (associated(invoice.address), associated(invoice.refund_to()));
+    net.put(source, program, tokens::account_data(mint, invoice.address, 1));
+    net.put(destination, program, tokens::account_data(mint, invoice.refund_to(), 0));
+
+    let mut refund = invoice.refund();
+    let mut by_key = invoice.refund_by_key(person("refund key"), destination);
+    for instruction in [&mut refund, &mut by_key] {
+        for (place, address) in [(3, source), (4, destination), (5, mint), (6, program)] {
+            instruction.accounts[place].pubkey = address;
+        }
+    }
+    *refund.data.last_mut().unwrap() = bump;
+    let mut close = invoice.close_vault(person("keeper"));
+    net.put(source, program, tokens::account_data(mint, invoice.address, 1));
+    for (place, address) in [(2, source), (5, mint), (6, program)] {
+        close.accounts[place].pubkey = address;
+    }
+    *close.data.last_mut().unwrap() = source_bump;
+    for instruction in [refund, by_key, close] {
+        assert_eq!(net.send(&[instruction]), Err(Error::WrongTokenProgram.into()));
     }
 }

@@ -6,5 +6,6 @@ mod cost;
 mod gate;
 mod idl;
 mod invariants;
+mod local;
 mod model;
 mod verbs;
