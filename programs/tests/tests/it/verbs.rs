@@ -87,6 +87,9 @@ fn the_payer_pays_the_payee_up_to_his_ceiling_and_the_vault_is_not_counted() {
 
     let (mut net, whole) = scene(0, |_| ());
     assert_eq!(refused(&mut net, whole.pay(payer, AMOUNT - 1)), Error::NotFunded.into());
+    let mut unsigned = whole.pay_by(person("keeper"), payer, AMOUNT);
+    unsigned.accounts[2].is_signer = false;
+    assert_eq!(refused(&mut net, unsigned), Error::NotPayer.into());
     net.fund(whole.payee(), whole.mint(), false, AMOUNT);
     assert_eq!(refused(&mut net, whole.pay(whole.payee(), AMOUNT)), Error::PayerIsPayee.into());
 }
