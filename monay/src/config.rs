@@ -182,9 +182,9 @@ mod base58 {
 mod defaults {
     use domain::tier::Tier;
 
-    /// A deposit picks the chain that an invoice is paid on, and must not go away again.
+    /// What is confirmed is shown; money moves on what is finalized.
     pub(super) const fn settle_solana_at() -> Tier {
-        Tier::Safe
+        Tier::Final
     }
 
     pub(super) const fn max_fee_micro_lamports() -> u64 {
@@ -449,7 +449,7 @@ mod tests {
              gate = \"{key}\"\nmint = \"{key}\"\n"
         );
         let config = load(&format!("{FILE}\n{section}"), &[]).unwrap();
-        assert_eq!(config.solana.as_ref().unwrap().settle_at, Tier::Safe);
+        assert_eq!(config.solana.as_ref().unwrap().settle_at, Tier::Final);
         let printed = config.printed().unwrap();
         assert!(printed.contains(key) && !printed.contains("KEY"), "{printed}");
         assert!(!format!("{config:?} {:?}", config.solana).contains("KEY"));

@@ -279,9 +279,14 @@ fn line(key: &ApiKey) -> String {
 
 /// Writes a private key to a new file that only its owner can read.
 pub fn write_key(path: &Path, key: B256) -> Result<(), Error> {
+    write_secret(path, &alloy_primitives::hex::encode(key))
+}
+
+/// Writes a line that nobody else may read into a new file.
+pub(crate) fn write_secret(path: &Path, secret: &str) -> Result<(), Error> {
     let mut file =
         std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(Error::file(path))?;
-    writeln!(file, "{}", alloy_primitives::hex::encode(key)).map_err(Error::file(path))
+    writeln!(file, "{secret}").map_err(Error::file(path))
 }
 
 /// Reads a private key. Refuses a file that others can read.

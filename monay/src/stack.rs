@@ -1,6 +1,10 @@
 //! A whole installation on this machine: Postgres, a chain with our contracts, a configuration, and the services as
 //! processes of their own. The demo, `monay devnet` and the tests all run on it.
 
+mod solana;
+
+pub use solana::SolanaNet;
+
 use crate::config::{ChainConfig, Config, KeeperConfig, VaultConfig};
 use crate::services::{READY, Service};
 use crate::{Error, setup};
@@ -39,6 +43,8 @@ pub struct Options {
     pub gate: Option<Address>,
     /// A token that is already deployed.
     pub token: Option<Address>,
+    /// Whether there is Solana too.
+    pub solana: bool,
     /// A Postgres that already runs; a fresh database is made in it.
     pub database_url: Option<String>,
     /// The port of the API; 0 lets the system choose.
@@ -60,6 +66,7 @@ impl Default for Options {
             escrow: None,
             gate: None,
             token: None,
+            solana: false,
             database_url: None,
             api_port: 0,
             program: None,
@@ -128,8 +135,9 @@ pub struct Stack {
     directory: Directory,
     program: PathBuf,
     postgres: Postgres,
-    // Last: whatever still talks to it is gone before it.
+    // Last: whatever still talks to them is gone before them.
     anvil: Option<Anvil>,
+    solana: Option<SolanaNet>,
 }
 
 /// Without its API keys.
@@ -153,11 +161,13 @@ impl Stack {
     /// Starts Postgres and the chain, deploys, migrates, and sets the tenant up. No service runs yet.
     pub async fn start(options: Options) -> Result<Self, Error> {
         let directory = Directory::new()?;
-        let (postgres, chain) = tokio::try_join!(postgres(&options), network(&options))?;
+        let (postgres, chain, solana) =
+            tokio::try_join!(postgres(&options), network(&options), solana_network(&options, &directory.0))?;
         let (anvil, node) = chain;
         options.progress.say("deploying the contracts");
         let deployed = contracts(&options, &node).await?;
         let config = configuration(&options, &directory.0, &postgres, &node, deployed).await?;
+        let config = Config { solana: solana.as_ref().map(|solana| solana.config.clone()), ..config };
         options.progress.say("bringing the schema up to date");
         setup::migrate(&config).await?;
         let tenant = |id: &str, name: &str, payee: usize| setup::TenantArgs {
@@ -165,8 +175,8 @@ impl Stack {
             name: name.to_owned(),
             payee: Cast::address(payee),
             unclaimed: Cast::address(Cast::UNCLAIMED),
-            solana_payee: None,
-            solana_unclaimed: None,
+            solana_payee: options.solana.then(|| Cast::solana(payee).address()),
+            solana_unclaimed: options.solana.then(|| Cast::solana(Cast::UNCLAIMED).address()),
             unverified: false,
             scopes: Vec::new(),
         };
@@ -192,6 +202,7 @@ impl Stack {
             program,
             postgres,
             anvil,
+            solana,
         })
     }
 
@@ -302,6 +313,21 @@ impl Stack {
         self.anvil.as_ref().and_then(Anvil::pid)
     }
 
+    /// Solana, if there is.
+    pub fn solana(&self) -> Option<&SolanaNet> {
+        self.solana.as_ref()
+    }
+
+    /// Lets time pass on all chains.
+    pub async fn pass(&self, time: Duration) -> Result<(), Error> {
+        self.node.increase_time(time).await?;
+        self.node.mine(3).await?;
+        match &self.solana {
+            Some(solana) => solana.pass(time).await,
+            None => Ok(()),
+        }
+    }
+
     /// Postgres.
     pub fn postgres(&self) -> &Postgres {
         &self.postgres
@@ -330,9 +356,12 @@ impl Stack {
             }
         }
         self.store.close().await;
-        let Self { postgres, anvil, .. } = self;
+        let Self { postgres, anvil, solana, .. } = self;
         if let Some(anvil) = anvil {
             anvil.stop().await;
+        }
+        if let Some(solana) = solana {
+            solana.stop().await;
         }
         postgres.stop().await;
     }
@@ -376,6 +405,13 @@ async fn network(options: &Options) -> Result<(Option<Anvil>, Node), Error> {
             let node = anvil.node().clone();
             Ok((Some(anvil), node))
         }
+    }
+}
+
+async fn solana_network(options: &Options, directory: &Path) -> Result<Option<SolanaNet>, Error> {
+    match options.solana {
+        true => SolanaNet::start(directory, &options.progress).await.map(Some),
+        false => Ok(None),
     }
 }
 

@@ -222,6 +222,12 @@ impl SolanaNode {
         Ok(slot)
     }
 
+    /// An account's data, if there is one.
+    pub async fn data(&self, account: &Pubkey) -> Result<Option<Vec<u8>>, Error> {
+        let account = self.rpc.account(account).await.map_err(|error| self.failed("getMultipleAccounts", error))?;
+        Ok(account.map(|account| account.data))
+    }
+
     /// What lies in a token account; 0 if there is none.
     pub async fn tokens(&self, account: &Pubkey) -> Result<u64, Error> {
         let account = self.rpc.account(account).await.map_err(|error| self.failed("getMultipleAccounts", error))?;

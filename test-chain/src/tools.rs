@@ -35,8 +35,14 @@ pub fn surfpool_module() -> Result<PathBuf, Error> {
     upward(&format!("node_modules/@solana/surfpool-{platform}{libc}")).ok_or_else(missing)
 }
 
+/// The Node.js module `@solana/web3.js`, installed by `npm ci`: what wallets of others are made of.
+pub fn web3_module() -> Result<PathBuf, Error> {
+    let missing = || Error::ToolMissing { tool: "@solana/web3.js".to_owned(), variable: "PATH".to_owned() };
+    upward("node_modules/@solana/web3.js").ok_or_else(missing)
+}
+
 /// `node`, on the PATH.
-pub(crate) fn node_path() -> Result<PathBuf, Error> {
+pub fn node_path() -> Result<PathBuf, Error> {
     let missing = || Error::ToolMissing { tool: "node".to_owned(), variable: "PATH".to_owned() };
     on_path("node").ok_or_else(missing)
 }

@@ -25,8 +25,13 @@ pub(super) async fn play(mut scene: Scene<'_>) -> Result<StoryReport, Error> {
         view.status == InvoiceStatus::Paid && view.paid == issued.terms.amount,
     );
     let rows = scene.rows(&issued.id).await?;
-    let expected =
-        [("invoices", 1), ("invoice_terms", 1), ("invoice_wallets", 1), ("deposits", 1), ("escrow_events", 1)];
+    let expected = [
+        ("invoices", 1),
+        ("invoice_terms", scene.rails()),
+        ("invoice_wallets", 1),
+        ("deposits", 1),
+        ("escrow_events", 1),
+    ];
     let one_each = expected.iter().chain(&[("payments", 1), ("intents", 1), ("blockchain_transactions", 2)]);
     scene.check(
         "every table concerned has its rows",

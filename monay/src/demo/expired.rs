@@ -32,9 +32,8 @@ pub(super) async fn play(mut scene: Scene<'_>) -> Result<StoryReport, Error> {
     scene.check("with the terms alone a stranger could bring the money back once they close", at_the_end);
     scene.check("and not a moment before", !too_early);
 
-    scene.say("24 hours pass (the chain's clock is moved on).");
-    scene.stack.node.increase_time(Duration::from_secs(86_400)).await?;
-    scene.stack.node.mine(3).await?;
+    scene.say("24 hours pass (the chains' clocks are moved on).");
+    scene.stack.pass(Duration::from_secs(86_400)).await?;
     let view = scene.until(&issued, "destroyed", |view| view.wallet.status == WalletStatus::Destroyed).await?;
 
     let after = scene.balance(jane).await?;

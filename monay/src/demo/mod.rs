@@ -10,6 +10,7 @@ mod late;
 mod overpaid;
 mod report;
 mod scene;
+mod solana;
 mod trouble;
 mod wrong_token;
 
@@ -34,6 +35,10 @@ const STORIES: &[&str] = &[
     "base-wrong-token",
     "base-batch",
     "base-direct",
+    "solana-exact",
+    "solana-expired",
+    "solana-late",
+    "both-rails",
 ];
 
 /// What a story shows: its line of the help.
@@ -51,6 +56,10 @@ const HELP: &str = "Stories:
   base-wrong-token   Jane sends another token; she gets it back and pays
   base-batch         fifty bills at once, one of them poisoned
   base-direct        Jane's wallet pays through the escrow itself
+  solana-exact       Jane pays the same bill on Solana; vault and key are gone
+  solana-expired     too little on Solana, and time runs out; her money comes back
+  solana-late        Jane pays again on Solana after the wallet is gone; it comes back
+  both-rails         Jane pays on Base and on Solana; one is settled, the other comes back in full
 
 Examples:
   monay demo                          play all stories
@@ -143,6 +152,7 @@ impl Network {
             escrow: self.escrow,
             gate: self.gate,
             token: self.token,
+            solana: true,
             database_url: std::env::var("DATABASE_URL").ok(),
             api_port: self.api_port,
             program: None,
@@ -225,7 +235,11 @@ async fn tell(story: &str, scene: Scene<'_>) -> Result<StoryReport, Error> {
         "base-late" => late::play(scene).await,
         "base-wrong-token" => wrong_token::play(scene).await,
         "base-batch" => batch::play(scene).await,
-        _ => direct::play(scene).await,
+        "base-direct" => direct::play(scene).await,
+        "solana-exact" => solana::exact(scene).await,
+        "solana-expired" => solana::expired(scene).await,
+        "solana-late" => solana::late(scene).await,
+        _ => solana::both(scene).await,
     }
 }
 
@@ -284,6 +298,13 @@ async fn serve(stack: &Stack, voice: Voice) {
     if let Ok(chain) = stack.chain() {
         let contracts = [("escrow", chain.escrow), ("gate", chain.gate), ("token", chain.token)];
         lines.extend(contracts.map(|(name, address)| (name, address.to_string())));
+    }
+    if let Some(solana) = stack.solana() {
+        let config = &solana.config;
+        lines.push(("Solana RPC", config.rpc_url.clone()));
+        lines.extend(config.ws_url.clone().map(|url| ("Solana WS", url)));
+        let programs = [("escrow", config.program), ("gate", config.gate), ("mint", config.mint)];
+        lines.extend(programs.map(|(name, address)| (name, format!("{address}  on Solana"))));
     }
     let people = [("customer", Cast::CUSTOMER), ("enterprise", Cast::ENTERPRISE), ("keeper", Cast::KEEPER)];
     lines.extend(people.map(|(name, who)| (name, account(who))));

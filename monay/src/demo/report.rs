@@ -30,6 +30,9 @@ pub(super) struct StoryReport {
     pub(super) wallet: Option<Wallet>,
     pub(super) terms: Option<InvoiceTerms>,
     pub(super) chain: Option<Chain>,
+    /// The same on Solana, where the story went there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) solana: Option<SolanaChain>,
     pub(super) transactions: Vec<Transaction>,
     pub(super) rows: BTreeMap<&'static str, i64>,
     pub(super) durations_ms: Durations,
@@ -65,6 +68,14 @@ pub(super) struct Chain {
 }
 
 #[derive(Debug, Serialize)]
+pub(super) struct SolanaChain {
+    pub(super) vault_lamports: u64,
+    pub(super) record_status: Option<u8>,
+    pub(super) payee_received: String,
+    pub(super) refunded: String,
+}
+
+#[derive(Debug, Serialize)]
 pub(super) struct Transaction {
     pub(super) kind: String,
     pub(super) chain: String,
@@ -80,6 +91,18 @@ pub(super) struct Check {
 }
 
 impl StoryReport {
+    /// On all chains, base units.
+    fn payee_received(&self) -> Option<String> {
+        sum(
+            self.chain.as_ref().map(|chain| &chain.payee_received),
+            self.solana.as_ref().map(|solana| &solana.payee_received),
+        )
+    }
+
+    fn refunded(&self) -> Option<String> {
+        sum(self.chain.as_ref().map(|chain| &chain.refunded), self.solana.as_ref().map(|solana| &solana.refunded))
+    }
+
     /// A story that broke off.
     pub(super) fn failed(name: &str, error: &Error) -> Self {
         Self {
@@ -90,6 +113,7 @@ impl StoryReport {
             wallet: None,
             terms: None,
             chain: None,
+            solana: None,
             transactions: vec![],
             rows: BTreeMap::new(),
             durations_ms: BTreeMap::new(),
@@ -99,19 +123,32 @@ impl StoryReport {
     }
 }
 
+/// Of decimal strings; none where there is nothing.
+fn sum(one: Option<&String>, other: Option<&String>) -> Option<String> {
+    let parts: Vec<u128> = [one, other].into_iter().flatten().filter_map(|text| text.parse().ok()).collect();
+    (!parts.is_empty()).then(|| parts.into_iter().fold(0, u128::saturating_add).to_string())
+}
+
 impl Report {
     pub(super) fn new(stack: &Stack, stories: Vec<StoryReport>) -> Result<Self, Error> {
         let chain = stack.chain()?;
+        let solana = stack.solana().map(|solana| &solana.config);
+        let solana = solana.into_iter().flat_map(|config| {
+            let keys = [("solana_program", config.program), ("solana_gate", config.gate), ("solana_mint", config.mint)];
+            let keys = keys.map(|(name, key)| (name, key.to_string()));
+            keys.into_iter().chain([("solana_rpc", config.rpc_url.clone())])
+        });
+        let base = [
+            ("api", stack.api_url().to_owned()),
+            ("base_rpc", chain.rpc_url.clone()),
+            ("database_url", stack.config.database_url.clone()),
+            ("escrow", chain.escrow.to_string()),
+            ("gate", chain.gate.to_string()),
+            ("token", chain.token.to_string()),
+        ];
         Ok(Self {
             ok: !stories.is_empty() && stories.iter().all(|story| story.ok),
-            endpoints: BTreeMap::from([
-                ("api", stack.api_url().to_owned()),
-                ("base_rpc", chain.rpc_url.clone()),
-                ("database_url", stack.config.database_url.clone()),
-                ("escrow", chain.escrow.to_string()),
-                ("gate", chain.gate.to_string()),
-                ("token", chain.token.to_string()),
-            ]),
+            endpoints: base.into_iter().chain(solana).collect(),
             stories,
         })
     }
@@ -143,8 +180,8 @@ impl Report {
                 units(invoice.map(|invoice| &invoice.amount)),
                 invoice.map_or("", |invoice| &invoice.status),
                 story.wallet.as_ref().map_or("", |wallet| &wallet.status),
-                units(story.chain.as_ref().map(|chain| &chain.payee_received)),
-                units(story.chain.as_ref().map(|chain| &chain.refunded)),
+                units(story.payee_received().as_ref()),
+                units(story.refunded().as_ref()),
                 millis / 1000,
                 millis % 1000 / 100,
                 if story.ok { "✓" } else { "✗" },

@@ -5,7 +5,7 @@ use super::report::{Chain, Check, Durations, Invoice, StoryReport, Transaction, 
 use super::trouble::Suffered;
 use super::{Voice, seconds};
 use crate::Error;
-use crate::stack::{Cast, Stack, TENANT};
+use crate::stack::{Cast, SolanaNet, Stack, TENANT};
 use alloy::providers::Provider;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, U256};
@@ -15,7 +15,7 @@ use sqlx::Row;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use store::invoices::InvoiceView;
-use terms::InvoiceTerms;
+use terms::{InvoiceTerms, Pubkey, SolanaTerms};
 use test_chain::contracts::balance_of;
 
 /// How long a story waits for anything. Local chains make a block a second.
@@ -43,6 +43,18 @@ pub(super) struct Issued {
     pub(super) payee_before: U256,
     /// The path of the pay link.
     pub(super) pay_path: String,
+    /// The same invoice on Solana.
+    pub(super) solana: Option<Rail>,
+}
+
+/// An invoice on Solana, as the API gave it.
+pub(super) struct Rail {
+    pub(super) address: Pubkey,
+    pub(super) terms: SolanaTerms,
+    /// What a wallet opens to pay: a transfer request, and a transaction request.
+    pub(super) transfer: String,
+    pub(super) transaction: String,
+    pub(super) payee_before: u64,
 }
 
 impl<'a> Scene<'a> {
@@ -121,7 +133,10 @@ impl<'a> Scene<'a> {
             text(&answer["invoice"]["amount"]),
             text(&answer["invoice"]["currency"])
         ));
-        self.say(&format!("    wallet     {}", text(&wallet["addresses"]["base"])));
+        self.say(&format!("    wallet     {}  on Base", text(&wallet["addresses"]["base"])));
+        if wallet["addresses"]["solana"].is_string() {
+            self.say(&format!("               {}  on Solana", text(&wallet["addresses"]["solana"])));
+        }
         self.say(&format!(
             "    limit      {} USDC, expires in {}",
             text(&wallet["spending_limit"]),
@@ -132,8 +147,9 @@ impl<'a> Scene<'a> {
         let address: Address =
             wallet["addresses"]["base"].as_str().and_then(|text| text.parse().ok()).ok_or_else(|| wrong("address"))?;
         let terms: InvoiceTerms =
-            serde_json::from_value(answer["terms"][0]["terms"].clone()).map_err(|_| wrong("terms"))?;
+            serde_json::from_value(on_chain(&answer, "base")["terms"].clone()).map_err(|_| wrong("terms"))?;
         let id = answer["invoice"]["id"].as_str().ok_or_else(|| wrong("id"))?.to_owned();
+        let solana = self.rail(&answer).await?;
         let deployment = terms::Deployment::version_1(self.stack.chain()?.escrow);
         self.check(
             "the address follows from the terms alone, by hashing",
@@ -145,7 +161,39 @@ impl<'a> Scene<'a> {
         let pay_path = url.strip_prefix(self.stack.api_url()).unwrap_or(url);
         // What stands behind it is for the customer's browser.
         let pay_path = pay_path.split('#').next().unwrap_or(pay_path).to_owned();
-        Ok(Issued { id, address, terms, payee_before, pay_path })
+        if let Some(rail) = &solana {
+            let found = rail.terms.addresses(&self.solana()?.escrow.program);
+            self.check("and so does the one on Solana", found.is_some_and(|found| found.invoice == rail.address));
+        }
+        Ok(Issued { id, address, terms, payee_before, pay_path, solana })
+    }
+
+    /// What the API says of the invoice on Solana.
+    async fn rail(&self, answer: &Value) -> Result<Option<Rail>, Error> {
+        let said = on_chain(answer, "solana");
+        if said.is_null() {
+            return Ok(None);
+        }
+        let wrong = || Error::Story(format!("the API's answer is not whole about Solana: {said}"));
+        let words = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(wrong);
+        let terms: SolanaTerms = serde_json::from_value(said["terms"].clone()).map_err(|_| wrong())?;
+        Ok(Some(Rail {
+            address: words(&said["deposit_address"])?.parse().map_err(|_| wrong())?,
+            transfer: words(&said["pay"]["transfer"])?,
+            transaction: words(&said["pay"]["transaction"])?,
+            payee_before: self.solana()?.balance(&terms.payee).await?,
+            terms,
+        }))
+    }
+
+    /// Solana, which these stories are played with.
+    pub(super) fn solana(&self) -> Result<&'a SolanaNet, Error> {
+        self.stack.solana().ok_or_else(|| Error::Story("this installation has no Solana".to_owned()))
+    }
+
+    /// How many chains an invoice can be paid on.
+    pub(super) fn rails(&self) -> i64 {
+        if self.stack.solana().is_some() { 2 } else { 1 }
     }
 
     /// Another invoice, without a word.
@@ -155,12 +203,13 @@ impl<'a> Scene<'a> {
         let url = format!("{}/api/invoices/create", self.stack.api_url());
         let answer = self.ask(self.http.post(url).bearer_auth(key).json(&request)).await?;
         let wrong = || Error::Story(format!("the API's answer is not whole: {answer}"));
-        let terms: InvoiceTerms = serde_json::from_value(answer["terms"][0]["terms"].clone()).map_err(|_| wrong())?;
+        let terms: InvoiceTerms =
+            serde_json::from_value(on_chain(&answer, "base")["terms"].clone()).map_err(|_| wrong())?;
         let address =
             answer["wallet"]["addresses"]["base"].as_str().and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
         let id = answer["invoice"]["id"].as_str().ok_or_else(wrong)?.to_owned();
         let payee_before = self.balance(terms.payee).await?;
-        Ok(Issued { id, address, terms, payee_before, pay_path: String::new() })
+        Ok(Issued { id, address, terms, payee_before, pay_path: String::new(), solana: None })
     }
 
     /// Posts to the API, with the enterprise's key or as anyone.
@@ -460,7 +509,9 @@ impl<'a> Scene<'a> {
                 id: view.wallet.id.clone(),
                 status: view.wallet.status.as_str().to_owned(),
                 mode: view.wallet.mode.clone(),
-                addresses: BTreeMap::from([("base".to_owned(), issued.address.to_string())]),
+                addresses: std::iter::once(("base".to_owned(), issued.address.to_string()))
+                    .chain(issued.solana.iter().map(|rail| ("solana".to_owned(), rail.address.to_string())))
+                    .collect(),
                 lifetime,
             }),
             terms: Some(issued.terms.clone()),
@@ -471,6 +522,7 @@ impl<'a> Scene<'a> {
                 payee_received: payee_received.to_string(),
                 refunded: refunded.to_string(),
             }),
+            solana: None,
             transactions: view
                 .transactions
                 .iter()
@@ -523,6 +575,12 @@ async fn json_of(answer: Result<reqwest::Response, reqwest::Error>) -> Result<Va
     let status = answer.status();
     let body: Value = answer.json().await.map_err(Refused::NoAnswer)?;
     if status.is_success() { Ok(body) } else { Err(Refused::Said(format!("the API said {status}: {body}"))) }
+}
+
+/// What the API says of an invoice on one chain.
+fn on_chain<'a>(answer: &'a Value, chain: &str) -> &'a Value {
+    let all = answer["terms"].as_array();
+    all.and_then(|all| all.iter().find(|terms| terms["chain"] == chain)).unwrap_or(&Value::Null)
 }
 
 fn text(value: &Value) -> String {

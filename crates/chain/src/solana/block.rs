@@ -335,6 +335,8 @@ struct RawMeta {
     inner_instructions: Option<Vec<RawInner>>,
     #[serde(default)]
     loaded_addresses: Option<RawLoaded>,
+    pre_balances: Vec<u64>,
+    post_balances: Vec<u64>,
     pre_token_balances: Option<Vec<RawBalance>>,
     post_token_balances: Option<Vec<RawBalance>>,
 }
@@ -359,6 +361,13 @@ impl RawTransaction {
             traces.inner = meta.inner_instructions.ok_or_else(|| lacks(slot, "inner instructions"))?;
             traces.before = meta.pre_token_balances.ok_or_else(|| lacks(slot, "token balances"))?;
             traces.after = meta.post_token_balances.ok_or_else(|| lacks(slot, "token balances"))?;
+            // An account without lamports is none: it is not there yet, or was closed. Surfpool names it still, with what lay
+            // there once.
+            let there = |lamports: &[u64], balance: &RawBalance| {
+                lamports.get(balance.account_index).is_some_and(|lamports| *lamports > 0)
+            };
+            traces.before.retain(|balance| there(&meta.pre_balances, balance));
+            traces.after.retain(|balance| there(&meta.post_balances, balance));
         }
         Ok(Transaction { signature, outcome, traces })
     }
