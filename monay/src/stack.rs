@@ -318,12 +318,19 @@ impl Stack {
         self.solana.as_ref()
     }
 
-    /// Lets time pass on all chains.
+    /// Lets time pass on all chains. Their clocks drift apart, and an invoice's time is that of the one that is ahead: each is
+    /// moved to that one's time and beyond.
     pub async fn pass(&self, time: Duration) -> Result<(), Error> {
-        self.node.increase_time(time).await?;
+        let (_, base) = self.node.block("latest").await?;
+        let now = match &self.solana {
+            Some(solana) => base.max(solana.time().await?),
+            None => base,
+        };
+        let then = now.saturating_add(time.as_secs());
+        self.node.increase_time(Duration::from_secs(then.saturating_sub(base))).await?;
         self.node.mine(3).await?;
         match &self.solana {
-            Some(solana) => solana.pass(time).await,
+            Some(solana) => solana.travel_beyond(then).await,
             None => Ok(()),
         }
     }

@@ -17,6 +17,9 @@ use test_chain::{Progress, Surfpool, SurfpoolOptions};
 /// A slot of a development network: what is final is 31 of them old.
 const SLOT: Duration = Duration::from_millis(100);
 
+/// How often the clock is moved at most to get to a time.
+const MOVES: u32 = 10;
+
 impl Cast {
     /// The secret of one of them on Solana. Everybody can know it.
     pub fn solana_secret(who: usize) -> [u8; 32] {
@@ -93,10 +96,25 @@ impl SolanaNet {
         Ok(self.surfpool.tokens(&self.mint.account_of(owner)).await?)
     }
 
-    /// Moves the clock forward.
-    pub async fn pass(&self, time: Duration) -> Result<(), Error> {
-        let now = u64::try_from(self.surfpool.time().await?).unwrap_or(0);
-        Ok(self.surfpool.travel_to(now.saturating_add(time.as_secs())).await?)
+    /// Its time, unix seconds.
+    pub async fn time(&self) -> Result<u64, Error> {
+        Ok(u64::try_from(self.surfpool.time().await?).unwrap_or(0))
+    }
+
+    /// Moves the clock forward until its blocks have this time, unix seconds: they are behind the clock, by more each time it
+    /// is moved.
+    pub async fn travel_beyond(&self, time: u64) -> Result<(), Error> {
+        for _ in 0..MOVES {
+            let slot = self.surfpool.slot("confirmed").await?;
+            let block = self.surfpool.rpc("getBlockTime", [slot]).await?.as_u64().unwrap_or(0);
+            if block > time {
+                return Ok(());
+            }
+            let clock = self.time().await?;
+            self.surfpool.travel_to(clock.saturating_add(time.saturating_sub(block)).saturating_add(1)).await?;
+            tokio::time::sleep(3 * SLOT).await;
+        }
+        Err(Error::Story("Surfpool's blocks do not get the time its clock was moved to".to_owned()))
     }
 
     /// Stops it.
