@@ -129,12 +129,15 @@ pub async fn run<C: Chain>(
         warn!(seconds = DRAIN.as_secs(), "a step has not ended and is cut: nothing of it is stored");
     };
     let work = async {
-        match indexer.check_genesis().await {
+        let begin = async {
+            indexer.check_genesis().await?;
+            indexer.introduce().await
+        };
+        match begin.await {
             // Told to stop before it could begin: what the node had to say does not matter any more.
             Err(_) if *stopped.borrow() => return Ok(()),
-            checked => checked?,
+            begun => begun?,
         }
-        indexer.introduce().await?;
         indexer.steps(config, stopped).await
     };
     tokio::select! {
@@ -176,7 +179,7 @@ impl<C: Chain> Indexer<C> {
             tokio::select! {
                 biased;
                 _ = stopped.changed() => {}
-                () = tokio::time::sleep(quiet) => {}
+                () = self.chain.news(quiet) => {}
             }
         }
         Ok(())

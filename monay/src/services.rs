@@ -97,7 +97,13 @@ pub async fn run(service: Service, config: &Config, chain: Option<&str>, with_pa
                 None => None,
             };
             let solana = match which.solana {
-                Some(settings) => Some(setup::connect_solana(settings, None).await?),
+                Some(settings) => {
+                    let chain = setup::connect_solana(settings, None).await?;
+                    Some(match &settings.ws_url {
+                        Some(url) => chain.hearing(url)?,
+                        None => chain,
+                    })
+                }
                 None => None,
             };
             println!("{READY}");

@@ -15,6 +15,7 @@ pub use fees::Fees;
 use alloy_primitives::{B256, Bytes};
 use domain::block::{Header, Meaning, OddLog, Outcome, RawLog};
 use std::future::Future;
+use std::time::Duration;
 use terms::abi::{Authorization, RefundOrder};
 use terms::{Account, InvoiceTerms, Terms, TxId};
 
@@ -216,6 +217,10 @@ pub trait Chain: Clone + Send + Sync + 'static {
     fn id(&self) -> u64;
     /// The hash of block 0: a node whose block 0 differs is another chain behind the same URL.
     fn genesis(&self) -> impl Future<Output = Result<B256, Error>> + Send;
+    /// Waits until there may be another block, and at most so long. It proves nothing: blocks are asked for one by one.
+    fn news(&self, at_most: Duration) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(at_most)
+    }
     /// The node's tags.
     fn tags(&self) -> impl Future<Output = Result<Tags, Error>> + Send;
     /// The canonical block with this number, if there is one.

@@ -17,7 +17,15 @@ const ENDS: [(&str, &str, &str, &str); 8] = [
     ("base-direct", "paid", "150000000", "0"),
 ];
 
-/// Plays all stories, with these options, and holds their ends against [`ENDS`].
+/// How each story on Solana ends, after those on Base: the same, with what the payee got there and what went back in all.
+const ENDS_ON_SOLANA: [(&str, &str, &str, &str); 4] = [
+    ("solana-exact", "paid", "150000000", "0"),
+    ("solana-expired", "expired", "0", "100000000"),
+    ("solana-late", "overpaid", "150000000", "30000000"),
+    ("both-rails", "overpaid", "", "150000000"),
+];
+
+/// Plays all stories, with these options, and holds their ends against [`ENDS`] and [`ENDS_ON_SOLANA`].
 fn play(options: &[&str]) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_monay")).args(["demo", "--json"]).args(options).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
@@ -38,6 +46,24 @@ fn play(options: &[&str]) -> Value {
         assert_eq!(story["terms"]["amount"], "150000000");
         assert!(story["transactions"].as_array().is_some_and(|txs| !txs.is_empty()));
     }
+    for (at, (name, status, received, refunded)) in (ENDS.len()..).zip(ENDS_ON_SOLANA) {
+        let story = &report["stories"][at];
+        assert_eq!((&story["name"], &story["ok"]), (&name.into(), &true.into()));
+        assert_eq!(story["invoice"]["status"], status);
+        assert_eq!(story["wallet"]["status"], "destroyed");
+        assert_eq!(story["chain"]["purse_balance"], "0");
+        assert_eq!(story["solana"]["vault_lamports"], 0);
+        assert_eq!(story["solana"]["refunded"], refunded);
+        let (base, solana) = (&story["chain"]["payee_received"], &story["solana"]["payee_received"]);
+        match received {
+            // On one of them, and never on both.
+            "" => assert!(
+                [("150000000", "0"), ("0", "150000000")].contains(&(base.as_str().unwrap(), solana.as_str().unwrap()))
+            ),
+            received => assert_eq!((base, solana), (&"0".into(), &received.into())),
+        }
+    }
+    assert_eq!(report["stories"].as_array().unwrap().len(), ENDS.len() + ENDS_ON_SOLANA.len());
     report
 }
 

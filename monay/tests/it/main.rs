@@ -1,4 +1,4 @@
-//! Everything together, on real Postgres and real Anvil: the mirror, the keeper, the services as processes, the demo.
+//! Everything together, on real Postgres, Anvil and Surfpool: the mirror, the keeper, the services as processes, the demo.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -18,5 +18,6 @@ mod rebuild;
 mod recover;
 mod schema;
 mod secrets;
+mod solana;
 mod stop;
 mod store;

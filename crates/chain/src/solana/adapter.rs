@@ -15,6 +15,7 @@ use escrow_interface::gate::Config as GateConfig;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use terms::{Account, Pubkey, SolanaTerms, Terms, TxId};
 
 /// How far a limit on compute units is raised at most so that no two transactions of a key have the same bytes: they would
@@ -38,6 +39,13 @@ impl Chain for Solana {
 
     async fn genesis(&self) -> Result<B256, Error> {
         Ok(self.genesis)
+    }
+
+    async fn news(&self, at_most: Duration) {
+        match &self.slots {
+            Some(slots) => slots.lock().await.wait(at_most).await,
+            None => tokio::time::sleep(at_most).await,
+        }
     }
 
     async fn tags(&self) -> Result<Tags, Error> {

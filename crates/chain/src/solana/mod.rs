@@ -40,6 +40,8 @@ pub struct Solana {
     rpc: Rpc,
     blocks: block::Reader,
     signers: Vec<Keypair>,
+    /// Its slots as they come, where somebody listens.
+    slots: Option<Arc<tokio::sync::Mutex<ws::Slots>>>,
     /// Which program a mint belongs to: asked for once.
     token_programs: Arc<Mutex<HashMap<Pubkey, Pubkey>>>,
     /// The terms whose vault the last trial could close after what was tried, and who paid for the vault, if the record says so.
@@ -59,7 +61,23 @@ impl Solana {
         }
         let blocks = block::Reader::connect(rpc.clone()).await?;
         let (genesis, signers) = (B256::new(genesis), signers.into_iter().collect());
-        Ok(Self { id, genesis, rpc, blocks, signers, token_programs: Arc::default(), closings: Arc::default() })
+        Ok(Self {
+            id,
+            genesis,
+            rpc,
+            blocks,
+            signers,
+            slots: None,
+            token_programs: Arc::default(),
+            closings: Arc::default(),
+        })
+    }
+
+    /// The same, woken up by the node's slots from now on: subscribed first, so that nothing new goes unheard while what is
+    /// older is read.
+    pub fn hearing(self, ws_url: &str) -> Result<Self, Error> {
+        let slots = ws::Slots::subscribe(ws_url)?;
+        Ok(Self { slots: Some(Arc::new(tokio::sync::Mutex::new(slots))), ..self })
     }
 
     /// The node, for what is not part of [`crate::Chain`].

@@ -57,7 +57,10 @@ impl Slots {
 
     /// Waits until a higher slot comes, or for so long.
     pub async fn wait(&mut self, at_most: Duration) {
-        let _ = tokio::time::timeout(at_most, self.highest.changed()).await;
+        if let Ok(Err(_)) = tokio::time::timeout(at_most, self.highest.changed()).await {
+            // Nobody will ever tell anything again.
+            tokio::time::sleep(at_most).await;
+        }
     }
 }
 
