@@ -27,7 +27,10 @@ struct Issued {
 }
 
 async fn stack() -> Stack {
-    let stack = Stack::start(Options { solana: true, ..Options::default() }).await.unwrap();
+    let stack =
+        Stack::start(Options { solana: true, program: Some(env!("CARGO_BIN_EXE_monay").into()), ..Options::default() })
+            .await
+            .unwrap();
     stack.run(Service::Indexer, &[]).await.unwrap();
     stack.run(Service::Api, &[]).await.unwrap();
     stack

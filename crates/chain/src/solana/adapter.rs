@@ -22,6 +22,9 @@ use terms::{Account, Pubkey, SolanaTerms, Terms, TxId};
 /// have the same name. It costs nothing but what is not used anyway.
 const UNLIKE: u64 = 1_000;
 
+/// The most trials that are remembered.
+const MOST_CLOSINGS: usize = 4_096;
+
 /// Any key, where only the size of a transaction matters.
 const SOMEBODY: Pubkey = Pubkey::new_from_array([1; 32]);
 
@@ -137,7 +140,7 @@ impl Chain for Solana {
         self.learn(action).await?;
         // What empties the vault closes it too: that is the end of the wallet. Where money stays there, it cannot.
         if let Some((terms, payer)) = self.empties(contracts, action).await? {
-            lock(&self.closings).insert(terms, payer);
+            self.remember(terms, payer);
             if let works @ Simulated::Works(_) = self.try_out(contracts, signer, action).await? {
                 return Ok(works);
             }
@@ -202,10 +205,6 @@ impl Chain for Solana {
         }
         let limit = gas_limit.saturating_add(slot.nonce % UNLIKE).min(send::MAX_UNITS.into());
         let price = u64::try_from(fees.priority).unwrap_or(u64::MAX);
-        // Whatever is tried next is tried anew.
-        for action in actions {
-            lock(&self.closings).remove(&action.terms_hash());
-        }
         let message = message(&instructions, &signer, limit, price, prepared.blockhash);
         let transaction::Bytes { raw, signature } = transaction::sign(&message, &[pair])?;
         Ok(Signed {
@@ -254,6 +253,15 @@ impl Solana {
             Simulated::Works(units) => Simulated::Works(send::unit_limit(units).into()),
             reverts => reverts,
         })
+    }
+
+    /// Until the next trial of the same terms. What is forgotten for want of room is settled all the same.
+    fn remember(&self, terms: B256, payer: Option<Pubkey>) {
+        let mut closings = lock(&self.closings);
+        if closings.len() >= MOST_CLOSINGS {
+            closings.clear();
+        }
+        closings.insert(terms, payer);
     }
 
     /// The terms whose vault may be empty after this, and who paid for the vault, if the record says so.

@@ -389,7 +389,7 @@ mod tests {
     fn with_lookup_table(meta: serde_json::Value) -> Result<Transaction, Error> {
         let mut whole = json!({
             "err": null, "fee": 5000, "computeUnitsConsumed": 7, "status": {"Ok": null}, "logMessages": null,
-            "innerInstructions": [], "preTokenBalances": [], "postTokenBalances": [],
+            "innerInstructions": [], "preBalances": [1, 1, 1, 1, 1], "postBalances": [1, 1, 1, 1, 1], "preTokenBalances": [], "postTokenBalances": [],
             "loadedAddresses": {"writable": [key(3)], "readonly": [key(4), key(5)]},
         });
         whole.as_object_mut().unwrap().extend(meta.as_object().unwrap().clone());

@@ -14,12 +14,12 @@ fn contracts(world: &World) -> Contracts {
 
 const NONE: [u64; 0] = [];
 
-/// An invoice of 100 that has come.
-async fn funded(world: &World, refund_to: Pubkey) -> Terms {
+/// An invoice of 100 for which so much has come.
+async fn funded(world: &World, refund_to: Pubkey, amount: u64) -> Terms {
     let terms = world.terms(100, 600, refund_to, 0).await;
     let to = world.invoice(&terms).addresses.invoice;
-    let customer = world.node.customer(&world.bank, &world.mint, 100).await.unwrap();
-    world.node.transfer(&customer, &to, &world.mint, 100).await.unwrap();
+    let customer = world.node.customer(&world.bank, &world.mint, amount).await.unwrap();
+    world.node.transfer(&customer, &to, &world.mint, amount).await.unwrap();
     Terms::Solana(terms)
 }
 
@@ -42,7 +42,8 @@ async fn settlements_are_tried_packed_signed_sent_and_seen() {
     let refund_to = new_key().unwrap().address();
     let mut actions = vec![];
     for _ in 0..3 {
-        let action = Action::Settle(funded(&world, refund_to).await);
+        // More than is due: the vault is not empty afterwards, and stays.
+        let action = Action::Settle(funded(&world, refund_to, 101).await);
         let Simulated::Works(gas) = chain.simulate(contracts, signer, &action).await.unwrap() else {
             panic!("{action:?}")
         };
@@ -102,6 +103,35 @@ async fn settlements_are_tried_packed_signed_sent_and_seen() {
     assert_eq!(world.node.tokens(&world.mint.account_of(&world.payee)).await.unwrap(), 200);
 }
 
+/// `chain:S4` by the keeper's hand: the end of the wallet is in the transaction that empties it.
+#[tokio::test]
+async fn what_empties_a_vault_closes_it_in_the_same_transaction() {
+    let world = World::new(false).await;
+    let (chain, contracts, signer) = (&world.chain, contracts(&world), world.settler.address().into());
+    let refund_to = new_key().unwrap().address();
+    let terms = funded(&world, refund_to, 100).await;
+    let address = world.invoice(terms.solana().unwrap()).addresses.invoice;
+    let vault = world.mint.account_of(&address);
+    let rent = world.node.lamports(&vault).await.unwrap();
+    let action = Action::Settle(terms);
+    let Simulated::Works(gas) = chain.simulate(contracts, signer, &action).await.unwrap() else { panic!("{action:?}") };
+    let begin = chain.tags().await.unwrap().latest;
+    let (prepared, fees) = (chain.prepare().await.unwrap(), chain.fees().await.unwrap());
+    let signed = chain.sign(contracts, &[action], Slot { signer, nonce: 1 }, gas, fees, &prepared).unwrap();
+    assert_eq!(chain.send(&signed.raw).await, Sent::Taken);
+    let block = block_of(&world, begin, signed.hash).await;
+    assert!(chain.outcome(signed.hash, block.header.hash).await.unwrap().unwrap().success);
+    assert_eq!(world.node.lamports(&vault).await.unwrap(), 0);
+    assert_eq!(world.node.lamports(&refund_to).await.unwrap(), rent, "its rent goes to refundTo");
+    // The account that is gone is no deposit, whatever the node says that lay there.
+    let logs = chain.logs(&block, contracts.escrow).await.unwrap();
+    let deposits = logs
+        .read
+        .iter()
+        .filter(|(_, meaning)| matches!(meaning, Meaning::Transfer { to, .. } if *to == address.into()));
+    assert_eq!(deposits.count(), 0);
+}
+
 #[tokio::test]
 async fn a_deposit_is_a_transfer_of_the_mint_to_the_invoices_address() {
     let world = World::new(true).await;
@@ -125,7 +155,7 @@ async fn refunds_make_the_account_they_go_to_and_cancels_go_through_the_gate() {
     let world = World::new(false).await;
     let (chain, contracts) = (&world.chain, contracts(&world));
     let refund_to = new_key().unwrap().address();
-    let terms = funded(&world, refund_to).await;
+    let terms = funded(&world, refund_to, 100).await;
     let token = terms.token();
     for (key, action) in
         [(&world.canceller, Action::Cancel(terms.clone())), (&world.settler, Action::Refund(terms.clone(), token))]
@@ -177,7 +207,7 @@ async fn an_attempt_is_dead_when_our_final_blocks_are_beyond_its_last() {
     let options = SurfpoolOptions { slot_time: Duration::from_millis(20), ..SurfpoolOptions::default() };
     let world = World::on(Surfpool::start(options).await.unwrap(), false).await;
     let (chain, contracts, signer) = (&world.chain, contracts(&world), world.settler.address().into());
-    let action = Action::Settle(funded(&world, new_key().unwrap().address()).await);
+    let action = Action::Settle(funded(&world, new_key().unwrap().address(), 100).await);
     let (prepared, fees) = (chain.prepare().await.unwrap(), chain.fees().await.unwrap());
     let sign = |nonce| {
         let slot = Slot { signer, nonce };
