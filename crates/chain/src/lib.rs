@@ -103,16 +103,6 @@ pub enum Action {
     Fund(InvoiceTerms, Authorization),
 }
 
-impl Action {
-    /// Whose invoice it is about.
-    pub fn terms_hash(&self) -> B256 {
-        match self {
-            Self::Settle(terms) | Self::Cancel(terms) | Self::Refund(terms, _) => terms.hash(),
-            Self::RefundByOrder(terms, ..) | Self::Fund(terms, _) => terms.hash(),
-        }
-    }
-}
-
 /// Without the signatures that orders and authorizations carry: until they are on chain whoever has one can use it.
 impl std::fmt::Debug for Action {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

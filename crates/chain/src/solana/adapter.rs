@@ -266,11 +266,7 @@ impl Solana {
 
     /// The terms whose vault may be empty after this, and who paid for the vault, if the record says so.
     async fn empties(&self, contracts: Contracts, action: &Action) -> Result<Option<(B256, Option<Pubkey>)>, Error> {
-        let terms = match action {
-            Action::Settle(terms) => here(terms)?,
-            Action::Refund(terms, token) if *token == terms.token() => here(terms)?,
-            _ => return Ok(None),
-        };
+        let Some(terms) = emptying(action)? else { return Ok(None) };
         let escrow = Escrow::at(key(contracts.escrow)?)?;
         let record = self.rpc.account(&escrow.invoice(terms)?.addresses.record).await?;
         let record = record.filter(|record| record.owner == escrow.program);
@@ -284,9 +280,10 @@ impl Solana {
     /// settlement nor a refund makes it. A vault that is empty then is closed.
     fn instructions(&self, contracts: Contracts, signer: Pubkey, action: &Action) -> Result<Vec<Instruction>, Error> {
         let mut instructions = self.asked(contracts, signer, action)?;
-        let closing = lock(&self.closings).get(&action.terms_hash()).copied();
-        if let (Some(payer), Action::Settle(terms) | Action::Refund(terms, _)) = (closing, action) {
-            instructions.push(Escrow::at(key(contracts.escrow)?)?.invoice(here(terms)?)?.close_vault(payer));
+        if let Some(terms) = emptying(action)?
+            && let Some(payer) = lock(&self.closings).get(&terms.hash()).copied()
+        {
+            instructions.push(Escrow::at(key(contracts.escrow)?)?.invoice(terms)?.close_vault(payer));
         }
         Ok(instructions)
     }
@@ -414,6 +411,15 @@ fn put(logs: &mut Logs, event: events::Event, escrow: &Escrow) {
                 logs.odd.push(odd(received.mint, data, about, why));
             }
         }
+    }
+}
+
+/// The terms whose vault an action may empty.
+fn emptying(action: &Action) -> Result<Option<&SolanaTerms>, Error> {
+    match action {
+        Action::Settle(terms) => here(terms).map(Some),
+        Action::Refund(terms, token) if *token == terms.token() => here(terms).map(Some),
+        _ => Ok(None),
     }
 }
 
