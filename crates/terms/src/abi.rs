@@ -1,4 +1,4 @@
-//! The interface of `InvoiceEscrow`, as Solidity has it. `contracts/src/interfaces/IInvoiceEscrow.sol` is the twin.
+//! The interfaces of our contracts, as Solidity has them: `contracts/src/interfaces/` is the twin.
 
 #![allow(missing_docs, clippy::too_many_arguments)]
 
@@ -105,6 +105,85 @@ sol! {
         function hasRole(uint8 role, address account) external view returns (bool);
         function setRole(uint8 role, address account, bool granted) external;
         function ESCROW() external view returns (address);
+    }
+
+    /// What an attestation of a deposit says beside the terms' hash and the token.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Deposit {
+        bytes32 depositId;
+        uint128 amount;
+        uint64 validUntil;
+    }
+
+    /// What an attestation of the reserve says beside the token.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Reserve {
+        uint128 allocation;
+        uint64 nonce;
+        uint64 asOf;
+    }
+
+    /// The EIP-712 struct that attestors sign for a deposit.
+    #[derive(Debug, PartialEq, Eq)]
+    struct DepositAttestation {
+        bytes32 depositId;
+        bytes32 termsHash;
+        address token;
+        uint128 amount;
+        uint64 validUntil;
+    }
+
+    /// The EIP-712 struct that attestors sign for the reserve.
+    #[derive(Debug, PartialEq, Eq)]
+    struct ReserveAttestation {
+        address token;
+        uint128 allocation;
+        uint64 nonce;
+        uint64 asOf;
+    }
+
+    /// `MintGate` and `FloatGate` in one: `redeem`, `redeemed`, `Redeemed` and the errors about it are the mint gate's alone.
+    #[derive(Debug, PartialEq, Eq)]
+    interface IMintGate {
+        event Minted(bytes32 indexed termsHash, bytes32 indexed depositId, address token, uint256 amount);
+        event Redeemed(bytes32 indexed termsHash, address token, uint256 amount);
+        event ReserveAttested(uint128 allocation, uint64 nonce, uint64 asOf);
+
+        error NotContract(address account);
+        error NotKnownToSettlementGate(address known, address here);
+        error WrongToken(address token, address own);
+        error ClosesTooSoon(uint64 closesAt, uint256 earliest);
+        error PartialsOn(bytes32 termsHash);
+        error WrongSettler(address settler, address gate);
+        error PayeeIsGate(address payee);
+        error DepositUsed(bytes32 depositId);
+        error DepositBelowDue(uint256 amount, uint256 due);
+        error InvalidValidUntil(uint64 validUntil, uint256 timestamp);
+        error TooFewSignatures(uint256 given, uint256 threshold);
+        error SignersNotAscending(address previous, address signer);
+        error NotAttestor(address signer);
+        error ReserveNotNewer(uint64 nonce, uint64 latest);
+        error InvalidAsOf(uint64 asOf, uint256 timestamp);
+        error AboveAllocation(uint256 issued, uint256 amount, uint256 allocation);
+        error AboveDailyCap(uint256 amount, uint256 left);
+        error MintIsPaused();
+        error PaidNotAsIssued(uint256 paid, uint256 issued);
+        error WrongBalanceAfter(address account, uint256 balance, uint256 expected);
+        error WrongAllowanceAfter(address owner, address spender, uint256 allowance, uint256 expected);
+        error FloatTooSmall(uint256 float, uint256 amount);
+        error PayeeNotGate(address payee, address gate);
+        error NotPaid(bytes32 termsHash, uint8 status);
+        error AlreadyRedeemed(bytes32 termsHash);
+
+        function mintAndPay(InvoiceTerms calldata terms, Deposit calldata deposit, bytes[] calldata signatures) external returns (uint256 paid);
+        function redeem(InvoiceTerms calldata terms) external returns (uint256 burned);
+        function attestReserve(Reserve calldata statement, bytes[] calldata signatures) external;
+        function TOKEN() external view returns (address);
+        function issued() external view returns (uint256);
+        function reserve() external view returns (uint128 allocation, uint64 nonce, uint64 asOf);
+        function depositUsed(bytes32 depositId) external view returns (bool);
+        function redeemed(bytes32 termsHash) external view returns (bool);
+        function threshold() external view returns (uint8);
     }
 
     #[derive(Debug, PartialEq, Eq)]
