@@ -209,6 +209,8 @@ const fn aim(kind: IntentKind) -> &'static str {
         IntentKind::Refund => "send back what lies there",
         IntentKind::RefundByOrder => "send back what lies there, where the customer wants it",
         IntentKind::Fund => "submit the payer's authorization and pay the payee",
+        IntentKind::Mint => "mint what came in off chain and pay the payee with it",
+        IntentKind::Redeem => "burn what the redemption has brought",
     }
 }
 

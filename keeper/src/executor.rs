@@ -294,6 +294,11 @@ fn action(intent: &Waiting) -> Result<Action, String> {
             Action::RefundByOrder(evm(terms)?, order, signature)
         }
         (IntentKind::Fund, Payload::Authorization(authorization)) => Action::Fund(evm(terms)?, authorization),
+        (IntentKind::Mint, Payload::Attestation(gate, deposit, signatures)) => {
+            Action::MintAndPay(terms, gate, deposit, signatures)
+        }
+        (IntentKind::Mint, _) => return Err("its order is over, or too few have signed it".to_owned()),
+        (IntentKind::Redeem, _) => Action::Redeem(terms),
         (kind, _) => return Err(format!("the row that says what this {kind} carries is missing")),
     })
 }

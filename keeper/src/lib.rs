@@ -32,7 +32,7 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// What a keeper's key is for. The gate knows the keys of each; a key that is stolen can do no more than its duty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duty {
-    /// Pays payees what they are due, and carries out refunds, which anyone may.
+    /// Pays payees what they are due, and carries out what anyone may: refunds, mints that attestors have signed for, redemptions.
     Settle,
     /// Looks at the time, and ends invoices whose time has run out.
     Cancel,
@@ -42,7 +42,14 @@ impl Duty {
     /// The intents it carries out.
     pub const fn kinds(self) -> &'static [IntentKind] {
         match self {
-            Self::Settle => &[IntentKind::Settle, IntentKind::Refund, IntentKind::RefundByOrder, IntentKind::Fund],
+            Self::Settle => &[
+                IntentKind::Settle,
+                IntentKind::Refund,
+                IntentKind::RefundByOrder,
+                IntentKind::Fund,
+                IntentKind::Mint,
+                IntentKind::Redeem,
+            ],
             Self::Cancel => &[IntentKind::Cancel],
         }
     }

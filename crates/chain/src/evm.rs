@@ -20,7 +20,7 @@ use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use alloy_sol_types::{SolCall, SolInterface};
 use domain::block::{Header, Outcome};
 use std::time::Duration;
-use terms::abi::{IInvoiceEscrow, ISettlementGate};
+use terms::abi::{IInvoiceEscrow, IMintGate, ISettlementGate};
 use terms::{Account, InvoiceTerms, Terms, TxId};
 
 /// The most gas one action may use. A hostile token could ask for more than a block has: signed bytes that no node takes
@@ -112,9 +112,27 @@ impl Evm {
 
     /// Asks a contract.
     pub async fn read<C: SolCall>(&self, contract: Address, call: &C) -> Result<C::Return, Error> {
+        self.read_at(contract, call, BlockId::latest()).await
+    }
+
+    /// Asks a contract as of one block, by its hash: an answer of another block is none.
+    pub async fn read_as_of<C: SolCall>(&self, contract: Address, call: &C, block: B256) -> Result<C::Return, Error> {
+        self.read_at(contract, call, BlockId::hash(block)).await
+    }
+
+    async fn read_at<C: SolCall>(&self, contract: Address, call: &C, block: BlockId) -> Result<C::Return, Error> {
         let request = TransactionRequest::default().to(contract).input(call.abi_encode().into());
-        let answer = self.provider.call(WithOtherFields::new(request)).await.map_err(|error| self.failed(&error))?;
+        let answer = self.provider.call(WithOtherFields::new(request)).block(block).await;
+        let answer = answer.map_err(|error| self.failed(&error))?;
         C::abi_decode_returns(&answer).map_err(|error| Error::Nonsense(error.to_string()))
+    }
+
+    /// The headers of the highest block and of the finalized one.
+    pub async fn clock(&self) -> Result<(Header, Header), Error> {
+        let (latest, final_) =
+            tokio::try_join!(self.tagged(BlockNumberOrTag::Latest), self.tagged(BlockNumberOrTag::Finalized))?;
+        let none = || Error::Nonsense("there is no finalized block".to_owned());
+        Ok((latest.ok_or_else(none)?.header, final_.ok_or_else(none)?.header))
     }
 
     async fn tagged(&self, tag: BlockNumberOrTag) -> Result<Option<Block<Bloom>>, Error> {
@@ -445,12 +463,23 @@ fn call(contracts: Contracts, action: &Action) -> Result<(Address, Bytes), Error
             let (terms, order, signature) = (terms.into(), order.clone(), signature.clone());
             (escrow, IInvoiceEscrow::refundByOrderCall { terms, order, signature }.abi_encode().into())
         }
+        Action::MintAndPay(terms, gate, deposit, signatures) => {
+            let (terms, deposit, signatures) = (evm(terms)?.into(), deposit.clone(), signatures.clone());
+            (*gate, IMintGate::mintAndPayCall { terms, deposit, signatures }.abi_encode().into())
+        }
+        Action::Redeem(terms) => {
+            let terms = evm(terms)?;
+            (terms.payee, IMintGate::redeemCall { terms: terms.into() }.abi_encode().into())
+        }
     })
 }
 
 /// What a revert of ours says, with its numbers.
 fn in_words(data: &[u8]) -> String {
     if let Ok(error) = IInvoiceEscrow::IInvoiceEscrowErrors::abi_decode(data) {
+        return format!("{error:?}");
+    }
+    if let Ok(error) = IMintGate::IMintGateErrors::abi_decode(data) {
         return format!("{error:?}");
     }
     match ISettlementGate::ISettlementGateErrors::abi_decode(data) {

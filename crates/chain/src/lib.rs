@@ -12,11 +12,11 @@ mod wording;
 
 pub use fees::Fees;
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use domain::block::{Header, Meaning, OddLog, Outcome, RawLog};
 use std::future::Future;
 use std::time::Duration;
-use terms::abi::{Authorization, RefundOrder};
+use terms::abi::{Authorization, Deposit, RefundOrder};
 use terms::{Account, InvoiceTerms, Terms, TxId};
 
 /// What can go wrong between us and a node.
@@ -101,9 +101,14 @@ pub enum Action {
     RefundByOrder(InvoiceTerms, RefundOrder, Bytes),
     /// Submit a payer's authorization and settle. EVM only.
     Fund(InvoiceTerms, Authorization),
+    /// Have a gate pay an invoice with a deposit that attestors have signed for: that gate, and their signatures in the order
+    /// it wants them.
+    MintAndPay(Terms, Address, Deposit, Vec<Bytes>),
+    /// Have the mint gate, which is the payee, burn what a redemption has brought.
+    Redeem(Terms),
 }
 
-/// Without the signatures that orders and authorizations carry: until they are on chain whoever has one can use it.
+/// Without the signatures that orders, authorizations and deposits carry: until they are on chain whoever has one can use it.
 impl std::fmt::Debug for Action {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -112,6 +117,8 @@ impl std::fmt::Debug for Action {
             Self::Refund(terms, token) => write!(f, "Refund({}, {token})", terms.hash()),
             Self::RefundByOrder(terms, order, _) => write!(f, "RefundByOrder({}, to {})", terms.hash(), order.to),
             Self::Fund(terms, authorization) => write!(f, "Fund({}, from {})", terms.hash(), authorization.from),
+            Self::MintAndPay(terms, _, deposit, _) => write!(f, "MintAndPay({}, {})", terms.hash(), deposit.depositId),
+            Self::Redeem(terms) => write!(f, "Redeem({})", terms.hash()),
         }
     }
 }

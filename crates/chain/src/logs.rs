@@ -6,10 +6,15 @@ use alloy_primitives::{Address, B256, Bloom, BloomInput};
 use alloy_sol_types::SolEvent;
 use domain::block::{About, Meaning, OddLog, RawLog};
 use domain::project::Recorded;
-use terms::abi::{IERC20, IInvoiceEscrow};
+use terms::abi::{IERC20, IInvoiceEscrow, IMintGate};
 
-/// The topics we ask for: a token says that it moved, the escrow has recorded something.
-pub(crate) const TOPICS: [B256; 2] = [IERC20::Transfer::SIGNATURE_HASH, IInvoiceEscrow::Recorded::SIGNATURE_HASH];
+/// The topics we ask for: a token says that it moved, the escrow has recorded something, a gate has paid or burned.
+pub(crate) const TOPICS: [B256; 4] = [
+    IERC20::Transfer::SIGNATURE_HASH,
+    IInvoiceEscrow::Recorded::SIGNATURE_HASH,
+    IMintGate::Minted::SIGNATURE_HASH,
+    IMintGate::Redeemed::SIGNATURE_HASH,
+];
 
 /// Words of a log that are looked at for the address of a purse, when it cannot be read as it should.
 const MAX_WORDS: usize = 8;
@@ -21,7 +26,7 @@ pub(crate) enum Answer {
     Whole,
     /// Nothing at all, in a block whose header promises transfers.
     LacksTransfers,
-    /// Nothing of the escrow, in a block whose header promises an event of it.
+    /// Nothing of the escrow or of a gate, in a block whose header promises an event of it.
     LacksOurs,
 }
 
@@ -30,7 +35,11 @@ pub(crate) enum Answer {
 pub(crate) fn weigh(logs: &[Log], bloom: &Bloom, escrow: Address) -> Answer {
     let promises = |word: &[u8]| bloom.contains_input(BloomInput::Raw(word));
     let ours = |log: &Log| log.address() == escrow && log.topic0() == Some(&TOPICS[1]);
-    if promises(escrow.as_slice()) && promises(TOPICS[1].as_slice()) && !logs.iter().any(ours) {
+    let minted = |log: &Log| log.topic0() == Some(&TOPICS[2]);
+    let promises_ours = promises(escrow.as_slice()) && promises(TOPICS[1].as_slice());
+    // A gate's event comes with one of the escrow. A deposit of which nobody told that it was minted would be taken for free.
+    let lacks_minted = promises(TOPICS[2].as_slice()) && !logs.iter().any(minted);
+    if promises_ours && (!logs.iter().any(ours) || lacks_minted) {
         Answer::LacksOurs
     } else if logs.is_empty() && promises(TOPICS[0].as_slice()) {
         Answer::LacksTransfers
@@ -58,6 +67,9 @@ fn meaning(log: &Log, escrow: Address) -> Result<Option<(RawLog, Meaning)>, Stri
     let meaning = match log.topic0() {
         Some(&IERC20::Transfer::SIGNATURE_HASH) => transfer(log)?,
         Some(&IInvoiceEscrow::Recorded::SIGNATURE_HASH) if log.address() == escrow => recorded(log)?,
+        // Whose gate it is knows whoever has the list of them.
+        Some(&IMintGate::Minted::SIGNATURE_HASH) => minted(log)?,
+        Some(&IMintGate::Redeemed::SIGNATURE_HASH) => redeemed(log)?,
         _ => return Ok(None),
     };
     if log.removed {
@@ -98,6 +110,17 @@ fn recorded(log: &Log) -> Result<Meaning, String> {
         paid: event.paid,
         status: event.status,
     })
+}
+
+fn minted(log: &Log) -> Result<Meaning, String> {
+    let event = IMintGate::Minted::decode_log_data_validate(log.data()).map_err(|error| error.to_string())?;
+    let (terms_hash, deposit_id) = (event.termsHash, event.depositId);
+    Ok(Meaning::Minted { terms_hash, deposit_id, token: event.token.into(), amount: event.amount })
+}
+
+fn redeemed(log: &Log) -> Result<Meaning, String> {
+    let event = IMintGate::Redeemed::decode_log_data_validate(log.data()).map_err(|error| error.to_string())?;
+    Ok(Meaning::Redeemed { terms_hash: event.termsHash, token: event.token.into(), amount: event.amount })
 }
 
 fn odd(log: &Log, escrow: Address, why: String) -> OddLog {

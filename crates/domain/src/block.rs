@@ -60,6 +60,38 @@ pub enum Meaning {
         /// 0 open, 1 paid in full, 2 cancelled.
         status: u8,
     },
+    /// A gate says that it has paid an invoice with a deposit that was attested.
+    Minted {
+        /// The invoice.
+        terms_hash: B256,
+        /// The deposit.
+        deposit_id: B256,
+        /// The token that was issued.
+        token: Account,
+        /// Base units.
+        amount: U256,
+    },
+    /// A gate says that it has burned what a redemption brought.
+    Redeemed {
+        /// The redemption.
+        terms_hash: B256,
+        /// The token that was burned.
+        token: Account,
+        /// Base units.
+        amount: U256,
+    },
+}
+
+impl Meaning {
+    /// The invoice that it names, where it names one.
+    pub const fn names(&self) -> Option<B256> {
+        match self {
+            Self::Transfer { .. } => None,
+            Self::Recorded { terms_hash, .. } | Self::Minted { terms_hash, .. } | Self::Redeemed { terms_hash, .. } => {
+                Some(*terms_hash)
+            }
+        }
+    }
 }
 
 /// A log that should concern us and cannot be understood: kept for a person to look at, and booked nowhere.

@@ -17,6 +17,10 @@ words! {
         RefundByOrder = "refund_by_order",
         /// Submit a payer's authorization and settle.
         Fund = "fund",
+        /// Mint what an attested deposit is for, and pay the payee with it.
+        Mint = "mint",
+        /// Burn what a paid redemption has brought to the mint gate.
+        Redeem = "redeem",
     }
 }
 

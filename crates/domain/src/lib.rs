@@ -11,6 +11,7 @@ pub mod block;
 pub mod ids;
 pub mod intent;
 pub mod invoice;
+pub mod mint;
 pub mod money;
 pub mod project;
 pub mod rails;

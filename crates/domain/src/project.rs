@@ -6,6 +6,7 @@
 
 use crate::intent::{IntentKind, IntentState, intent_id};
 use crate::invoice::{Exception, InvoiceEvent, Settlement};
+use crate::mint::{GateEvent, GateFact, MintState, OrderFact, intent_total};
 use crate::tier::{Heights, Tier};
 use crate::wallet::{DestructionReason, WalletStatus};
 use alloy_primitives::{B256, U256};
@@ -141,6 +142,12 @@ pub struct Facts {
     pub events: Vec<EventFact>,
     /// What we have set out to do.
     pub intents: Vec<IntentFact>,
+    /// Orders to mint for it that were not over when they were last looked at.
+    pub orders: Vec<OrderFact>,
+    /// What this chain's mint gate has told of it, in chain order.
+    pub gate_events: Vec<GateFact>,
+    /// Whether it is a redemption: its payee is this chain's mint gate, which burns what it is paid.
+    pub redeems: bool,
     /// The chain's tags.
     pub heights: Heights,
     /// The time of the highest block, unix seconds.
@@ -198,6 +205,8 @@ pub struct Outcome {
     pub wanted: Vec<Wanted>,
     /// Intents whose state the chain has changed.
     pub intents: Vec<(B256, IntentState)>,
+    /// Orders to mint that have become something else: of which deposit, which of its orders, and what.
+    pub orders: Vec<(B256, u32, MintState)>,
     /// When to look again.
     pub wake: Wake,
 }
@@ -221,6 +230,7 @@ pub fn project(facts: &Facts) -> Outcome {
         empty_for_good: books.empty_for_good(),
         wanted,
         intents,
+        orders: books.orders(),
         wake: books.wake(),
     }
 }
@@ -256,7 +266,7 @@ impl<'a> Books<'a> {
         }
     }
 
-    fn open(&self) -> bool {
+    pub(crate) fn open(&self) -> bool {
         self.status == 0 && self.facts.now < self.facts.closes_at
     }
 
@@ -323,15 +333,43 @@ impl<'a> Books<'a> {
         may && self.in_time() && !facts.called_off && self.open() && !self.payable(counted).is_zero()
     }
 
-    fn settles(&self) -> bool {
-        self.facts.pick == Pick::Here && self.ready()
+    /// Whether an order to mint may still be signed or spent: then nothing else pays the invoice, and nothing ends it.
+    pub(crate) fn ordered(&self) -> bool {
+        self.facts.orders.iter().any(|order| order.now(self.facts).is_live())
     }
 
-    /// Whether money that was there on time still waits to be settled: it keeps the invoice from expiring.
+    /// Orders that are something else than what was stored.
+    fn orders(&self) -> Vec<(B256, u32, MintState)> {
+        let orders = self.facts.orders.iter().map(|order| (order, order.now(self.facts)));
+        let changed = orders.filter(|(order, now)| order.state != *now);
+        changed.map(|(order, now)| (order.deposit_id, order.attempt, now)).collect()
+    }
+
+    /// What an order mints now, if the invoice is paid here.
+    fn mints(&self) -> Option<&OrderFact> {
+        let may = self.facts.pick == Pick::Here && self.in_time() && self.open() && !self.facts.called_off;
+        self.facts.orders.iter().find(|order| may && order.is_spendable(self.facts))
+    }
+
+    /// Whether a redemption was paid in full, for good, and is not burned yet.
+    fn redeems(&self) -> bool {
+        let paid = self.status == 1 && self.decisive_block().map(|at| self.facts.heights.tier(at)) == Some(Tier::Final);
+        let burned = self.facts.gate_events.iter().any(|event| event.what == GateEvent::Redeemed);
+        self.facts.redeems && paid && !burned
+    }
+
+    /// An order that is out is waited for: whoever has its signatures pays with it, and the invoice's own money is too much then.
+    fn settles(&self) -> bool {
+        self.facts.pick == Pick::Here && self.ready() && !self.ordered()
+    }
+
+    /// Whether money that was there on time still waits to be settled, or an order to mint to be spent: it keeps the invoice
+    /// from expiring.
     fn waits_on_time(&self) -> bool {
         let facts = self.facts;
         let may = facts.settlement == Settlement::Automatic || facts.pay_requested;
-        may && !facts.called_off && !self.elsewhere() && self.covered()
+        let waits = may && self.covered() || self.status == 0 && self.ordered();
+        !facts.called_off && !self.elsewhere() && waits
     }
 
     /// Whether what lies there is to be cancelled: the issuer has called the invoice off, it is paid on another rail, or the
@@ -362,19 +400,34 @@ impl<'a> Books<'a> {
             cumulative_before,
         };
         let mut wanted = Vec::new();
-        if self.settles() {
+        if let Some(order) = self.mints() {
+            wanted.push(want(IntentKind::Mint, intent_total(order.deposit_id)));
+        } else if self.settles() {
             wanted.push(want(IntentKind::Settle, U256::from(self.paid)));
-        } else if self.open() && self.is_over() && !self.balance.is_zero() {
+        } else if self.open() && self.is_over() && (!self.balance.is_zero() || self.ordered()) {
+            // Where nothing lies a cancel is not worth its gas. But an order may be out there although the invoice is paid
+            // elsewhere, where a pick was lost: whoever has its signatures would pay a second time.
             wanted.push(want(IntentKind::Cancel, U256::from(self.paid)));
         }
         if !self.balance.is_zero() && self.refund_opens_at().is_some_and(|opens_at| facts.now >= opens_at) {
             wanted.push(want(IntentKind::Refund, self.refunded));
+        }
+        if self.redeems() {
+            wanted.push(want(IntentKind::Redeem, U256::ZERO));
         }
         wanted
     }
 
     /// The block of the event that did what the intent wants, if one did.
     fn effect(&self, intent: &IntentFact) -> Option<u64> {
+        let of_gate = |wanted: GateEvent| {
+            self.facts.gate_events.iter().find(|event| event.what == wanted).map(|event| event.block)
+        };
+        match intent.kind {
+            IntentKind::Mint => return of_gate(GateEvent::Minted(intent.cumulative_before.into())),
+            IntentKind::Redeem => return of_gate(GateEvent::Redeemed),
+            _ => {}
+        }
         let mut before = U256::ZERO;
         for event in &self.facts.events {
             let same = match (intent.kind, event.what) {
@@ -425,15 +478,15 @@ impl<'a> Books<'a> {
             IntentKind::Fund => self.takes_authorizations() && self.facts.pick == Pick::Here,
             IntentKind::RefundByOrder => true,
             IntentKind::Refund => intent.token != self.facts.token,
-            IntentKind::Settle | IntentKind::Cancel => false,
+            IntentKind::Settle | IntentKind::Cancel | IntentKind::Mint | IntentKind::Redeem => false,
         };
         asked || wanted.iter().any(|want| want.id == intent.id)
     }
 
     fn pays(&self, wanted: &[Wanted]) -> bool {
-        let settle = |intent: &&IntentFact| intent.kind == IntentKind::Settle;
-        wanted.iter().any(|want| want.kind == IntentKind::Settle)
-            || self.facts.intents.iter().filter(settle).any(|intent| intent.state.in_flight())
+        let pays = |kind: IntentKind| matches!(kind, IntentKind::Settle | IntentKind::Mint);
+        wanted.iter().any(|want| pays(want.kind))
+            || self.facts.intents.iter().any(|intent| pays(intent.kind) && intent.state.in_flight())
     }
 
     fn empty_for_good(&self) -> bool {
@@ -521,6 +574,18 @@ impl<'a> Books<'a> {
     }
 
     fn wake(&self) -> Wake {
+        let facts = self.facts;
+        let wake = self.wake_for_itself();
+        // An order is over when the finalized block is beyond its last second.
+        let over = facts.orders.iter().filter(|order| order.now(facts).is_live());
+        let over = over.map(|order| order.valid_until.saturating_add(1)).filter(|at| facts.final_now < *at).min();
+        let until = facts.orders.iter().map(|order| order.valid_until.saturating_add(1));
+        let until = until.filter(|at| facts.now < *at).min();
+        let earlier = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();
+        Wake { seen_at: earlier(wake.seen_at, until), final_at: earlier(wake.final_at, over) }
+    }
+
+    fn wake_for_itself(&self) -> Wake {
         let facts = self.facts;
         let later = |at: u64| (facts.now < at).then_some(at);
         let refund = if self.balance.is_zero() { None } else { self.refund_opens_at().and_then(later) };

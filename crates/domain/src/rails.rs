@@ -7,13 +7,15 @@
 //! | what there is on a rail | it is picked | once picked, another may be |
 //! | --- | --- | --- |
 //! | something of ours that pays is signed, or it has paid | first of all | no |
+//! | an order to mint that may still be signed or spent ([`crate::mint`]) | then | no |
 //! | enough to settle, at the tier its chain settles at, before closesAt − 10 min | then | no |
 //! | enough, on time, and not settled so far | no | no |
 //! | a payer's authorization that nothing is signed for | then | yes |
 //! | less than is due, or nothing | no | yes |
 //!
 //! Among equals the pick stays where it is, else it is the first rail in the order given. As long as another may be picked, the
-//! others' money waits; then it is cancelled. From ten minutes before closesAt on, by the clock of any of the chains, the pick
+//! others' money waits; then it is cancelled. While an order to mint is out it waits too: no other can be picked, but the order
+//! may run out, and then what waits pays. From ten minutes before closesAt on, by the clock of any of the chains, the pick
 //! changes no more.
 //!
 //! Who calls [`look`] holds the invoice's row, gives all its rails, and stores the pick, the intents' states and the intents that
@@ -26,7 +28,8 @@
 
 use crate::intent::{IntentKind, IntentState};
 use crate::invoice::{Exception, InvoiceEvent};
-use crate::project::{Books, Facts, IntentFact, Outcome, Pick, project};
+use crate::mint::{ATTESTATION_SECONDS, MintRefusal, SHORTEST_SECONDS};
+use crate::project::{Books, Facts, IntentFact, Outcome, Pick, SETTLE_MARGIN_SECONDS, project};
 use crate::tier::Tier;
 use crate::wallet::{DestructionReason, WalletStatus};
 use alloy_primitives::U256;
@@ -76,7 +79,8 @@ pub fn pick(rails: &[Facts], picked: Option<u64>) -> Option<u64> {
     }
     let books: Vec<Books<'_>> = rails.iter().map(Books::of).collect();
     let late = !books.iter().all(Books::in_time);
-    if late || rails.iter().any(|rail| Some(rail.chain) == picked && is_held(rail)) {
+    let kept = |rail: &Facts| is_held(rail) || Books::of(rail).ordered();
+    if late || rails.iter().any(|rail| Some(rail.chain) == picked && kept(rail)) {
         return picked;
     }
     let claims = rails.iter().zip(&books).filter_map(|(rail, books)| Some((claim(rail, books)?, rail.chain)));
@@ -101,6 +105,37 @@ pub fn given(rails: &mut [Facts], picked: Option<u64>) -> Look {
     Look { picked, whole: whole(&rails), rails }
 }
 
+/// Whether a deposit of `units` may be minted for the invoice on this chain, and until when: unix seconds, by that chain's clock.
+/// Whoever asks holds the invoice's row, and writes the order in the same transaction.
+pub fn may_mint(rails: &[Facts], chain: u64, units: u128) -> Result<u64, MintRefusal> {
+    let here = rails.iter().find(|rail| rail.chain == chain).ok_or(MintRefusal::NoRail)?;
+    let books: Vec<Books<'_>> = rails.iter().map(Books::of).collect();
+    if books.iter().any(Books::ordered) {
+        return Err(MintRefusal::Ordered);
+    }
+    // What is paid or paying on any chain, and what lies there whole and on time: that pays, and the deposit goes back.
+    if rails.iter().any(is_held) {
+        return Err(MintRefusal::Paying);
+    }
+    if !Books::of(here).open() {
+        return Err(MintRefusal::Closed);
+    }
+    if here.called_off {
+        return Err(MintRefusal::CalledOff);
+    }
+    if here.partials {
+        return Err(MintRefusal::Partials);
+    }
+    if units < here.amount {
+        return Err(MintRefusal::TooLittle);
+    }
+    // The gate mints up to ten minutes before closesAt, and not in that second.
+    let last = here.closes_at.saturating_sub(SETTLE_MARGIN_SECONDS + 1);
+    let until = here.now.saturating_add(ATTESTATION_SECONDS).min(last);
+    let in_time = books.iter().all(Books::in_time) && until >= here.now.saturating_add(SHORTEST_SECONDS);
+    if in_time { Ok(until) } else { Err(MintRefusal::Late) }
+}
+
 /// Why a rail should be picked, the better reason last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Claim {
@@ -108,6 +143,8 @@ enum Claim {
     Asked,
     /// Enough lies there.
     Ready,
+    /// An order to mint is out.
+    Ordered,
     /// It has paid, or may be paying.
     Bound,
 }
@@ -116,6 +153,8 @@ fn claim(rail: &Facts, books: &Books<'_>) -> Option<Claim> {
     let asked = |intent: &IntentFact| intent.kind == IntentKind::Fund && intent.state == IntentState::Accepted;
     if is_bound(rail) {
         Some(Claim::Bound)
+    } else if books.ordered() {
+        Some(Claim::Ordered)
     } else if books.ready() {
         Some(Claim::Ready)
     } else if rail.intents.iter().any(asked) && books.takes_authorizations() {

@@ -6,30 +6,35 @@
 use crate::codec::{Columns, big, chain_id};
 use crate::invoices::terms_of;
 use crate::leases::{self, Lease};
-use crate::{Error, PgConnection, orders, statements};
-use alloy_primitives::{B256, Bytes};
+use crate::{Error, PgConnection, mints, orders, statements};
+use alloy_primitives::{Address, B256, Bytes};
 use domain::intent::{Answer, AttemptState, IntentKind};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use terms::abi::{Authorization, RefundOrder};
+use terms::abi::{Authorization, Deposit, RefundOrder};
 use terms::{Account, Terms, TxId};
 
 statements! {
-    WAITING = "SELECT n.id, n.kind, n.token AS intent_token, n.tries, t.invoice_id, t.version, t.chain_id, t.invoice_key, t.payee,
+    WAITING = "SELECT n.id, n.kind, n.token AS intent_token, n.cumulative_before::text AS cumulative_before, n.tries, t.terms_hash, t.invoice_id, t.version, t.chain_id, t.invoice_key, t.payee,
             t.token, t.amount_units::text AS amount, t.closes_at, t.refund_to, t.refund_key, t.settler, t.flags
         FROM intents n JOIN invoice_terms t USING (terms_hash)
         WHERE n.chain_id = $1 AND n.state = 'accepted' AND n.not_before <= now() AND n.kind = ANY($3)
-        AND (n.kind NOT IN ('settle', 'fund') OR EXISTS (SELECT 1 FROM invoice_terms p JOIN invoices i ON i.id = p.invoice_id
+        AND (n.kind NOT IN ('settle', 'fund', 'mint') OR EXISTS (SELECT 1 FROM invoice_terms p JOIN invoices i ON i.id = p.invoice_id
             WHERE p.terms_hash = n.terms_hash AND i.picked_chain = n.chain_id))
+        AND (n.kind NOT IN ('settle', 'fund') OR NOT EXISTS (SELECT 1 FROM mint_orders o WHERE o.chain_id = n.chain_id
+            AND o.terms_hash = n.terms_hash AND o.state IN ('wanted', 'attested', 'in_flight')))
         AND (n.kind <> 'refund_by_order' OR EXISTS (SELECT 1 FROM refund_orders o JOIN chains c ON c.chain_id = n.chain_id
             WHERE o.intent_id = n.id AND o.deadline >= c.tip_timestamp))
         ORDER BY n.not_before, n.id LIMIT $2";
     // SKIP LOCKED: two keepers on one database never hold the same intent. And whatever else went wrong: nothing pays an invoice
-    // on a chain that is not the one it is paid on.
-    HOLD = "SELECT n.id FROM intents n WHERE n.id = ANY($1) AND n.state = 'accepted' AND (n.kind NOT IN ('settle', 'fund') OR EXISTS (SELECT 1 FROM invoice_terms p JOIN invoices i ON i.id = p.invoice_id
+    // on a chain that is not the one it is paid on, and nothing but the order while one to mint is out.
+    HOLD = "SELECT n.id FROM intents n WHERE n.id = ANY($1) AND n.state = 'accepted'
+        AND (n.kind NOT IN ('settle', 'fund', 'mint') OR EXISTS (SELECT 1 FROM invoice_terms p JOIN invoices i ON i.id = p.invoice_id
             WHERE p.terms_hash = n.terms_hash AND i.picked_chain = n.chain_id))
+        AND (n.kind NOT IN ('settle', 'fund') OR NOT EXISTS (SELECT 1 FROM mint_orders o WHERE o.chain_id = n.chain_id
+            AND o.terms_hash = n.terms_hash AND o.state IN ('wanted', 'attested', 'in_flight')))
         ORDER BY n.id FOR UPDATE OF n SKIP LOCKED";
     PUT_BACK = "UPDATE intents SET tries = tries + 1, last_error = $2, updated_at = now(),
             state = CASE WHEN tries + 1 >= $3 THEN 'failed' ELSE 'accepted' END,
@@ -109,6 +114,8 @@ pub enum Payload {
     Order(RefundOrder, Bytes),
     /// A payer's authorization.
     Authorization(Authorization),
+    /// A deposit, the attestors' signatures for it in the order the gate wants them, and that gate.
+    Attestation(Address, Deposit, Vec<Bytes>),
 }
 
 // Without signatures: whoever has one can use it before we do.
@@ -118,6 +125,7 @@ impl std::fmt::Debug for Payload {
             Self::None => f.write_str("None"),
             Self::Order(order, _) => write!(f, "Order(to {})", order.to),
             Self::Authorization(authorization) => write!(f, "Authorization(from {})", authorization.from),
+            Self::Attestation(_, deposit, _) => write!(f, "Attestation(of {})", deposit.depositId),
         }
     }
 }
@@ -291,7 +299,11 @@ async fn work_of(db: &mut PgConnection, id: B256, kind: IntentKind, row: &PgRow)
             Payload::Order(order, signature)
         }
         IntentKind::Fund => Payload::Authorization(orders::authorization_of(db, id).await?),
-        IntentKind::Settle | IntentKind::Cancel | IntentKind::Refund => Payload::None,
+        IntentKind::Mint => match mints::attested(db, row.hash("terms_hash")?, row.u256("cumulative_before")?.into()).await? {
+            Some((gate, deposit, signatures)) => Payload::Attestation(gate, deposit, signatures),
+            None => Payload::None,
+        },
+        IntentKind::Settle | IntentKind::Cancel | IntentKind::Refund | IntentKind::Redeem => Payload::None,
     };
     Ok(Work { token: row.account("intent_token")?, terms: terms_of(row)?, payload })
 }

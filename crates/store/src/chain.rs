@@ -56,13 +56,21 @@ statements! {
         FROM unnest($5::bigint[], $6::bytea[], $7::bytea[], $8::smallint[], $9::bytea[], $10::bytea[], $11::text[], $12::text[],
                 $13::smallint[])
             AS u (log_index, tx_hash, terms_hash, kind, token, recipient, amount, paid, status)";
+    INSERT_GATE_EVENTS = "INSERT INTO gate_events (chain_id, block_hash, log_index, block_number, block_timestamp, tx_hash,
+            gate, terms_hash, kind, deposit_id, token, amount_units)
+        SELECT $1::bigint, $2::bytea, u.log_index, $3::bigint, $4::bigint, u.tx_hash, u.gate, u.terms_hash, u.kind, u.deposit_id, u.token,
+            u.amount::numeric
+        FROM unnest($5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[], $9::text[], $10::bytea[], $11::bytea[], $12::text[])
+            AS u (log_index, tx_hash, gate, terms_hash, kind, deposit_id, token, amount)";
+    GATE = "SELECT address FROM gates WHERE chain_id = $1";
     COUNT_FOREIGN = "SELECT count(*) AS seen FROM deposits WHERE terms_hash = $1 AND foreign_token";
     // Refunds of what is not the invoice's token, but for those that somebody asked us for.
     COUNT_FOREIGN_REFUNDS = "SELECT count(*) AS seen FROM escrow_events e JOIN invoice_terms t USING (terms_hash)
         WHERE e.terms_hash = $1 AND e.kind IN (4, 5) AND e.token <> t.token";
     ASKED_FOR = "SELECT EXISTS (SELECT 1 FROM intents WHERE terms_hash = $1 AND token = $2) AS asked";
     TOUCHED_IN = "SELECT terms_hash FROM deposits WHERE chain_id = $1 AND block_number > $2 AND block_number <= $3
-        UNION SELECT terms_hash FROM escrow_events WHERE chain_id = $1 AND block_number > $2 AND block_number <= $3";
+        UNION SELECT terms_hash FROM escrow_events WHERE chain_id = $1 AND block_number > $2 AND block_number <= $3
+        UNION SELECT terms_hash FROM gate_events WHERE chain_id = $1 AND block_number > $2 AND block_number <= $3";
     // What is stuck has a time of its own: else it would be due for ever, and keep others out.
     // Two arms, so that each finds its index: this is asked several times a second.
     DUE = "SELECT d.terms_hash FROM (SELECT terms_hash FROM invoice_terms WHERE chain_id = $1
@@ -248,7 +256,7 @@ pub async fn append(
     let (mut foreign, mut refunds) = (BTreeMap::new(), BTreeMap::new());
     let (mut booked, mut unbooked) = (Vec::new(), Vec::new());
     for (log, meaning) in logs {
-        let Some((terms_hash, token)) = known.concerns(meaning) else { continue };
+        let Some((terms_hash, token)) = known.concerns(log, meaning) else { continue };
         if let Meaning::Transfer { amount, .. } = meaning {
             // Nothing moved; anyone may say so as often as he likes.
             if amount.is_zero() || (log.address != token && !room(db, &mut foreign, terms_hash).await?) {
@@ -335,7 +343,7 @@ struct Booked<'a> {
     invoiced: Account,
 }
 
-/// Writes logs of one block and what they mean: three statements, whatever their number.
+/// Writes logs of one block and what they mean: four statements, whatever their number.
 async fn book_all(db: &mut PgConnection, chain: i64, header: &Header, all: &[Booked<'_>]) -> Result<(), Error> {
     if all.is_empty() {
         return Ok(());
@@ -364,6 +372,7 @@ async fn book_all(db: &mut PgConnection, chain: i64, header: &Header, all: &[Boo
     let mut events = Vec::new();
     let (mut kinds, mut tokens, mut recipients) = (Vec::new(), Vec::new(), Vec::new());
     let (mut moved, mut totals, mut states) = (Vec::new(), Vec::new(), Vec::new());
+    let mut of_gate = Vec::new();
     for booked in every {
         match booked.meaning {
             Meaning::Transfer { from, amount, .. } => {
@@ -380,6 +389,10 @@ async fn book_all(db: &mut PgConnection, chain: i64, header: &Header, all: &[Boo
                 totals.push(paid.to_string());
                 states.push(i16::from(*status));
             }
+            Meaning::Minted { deposit_id, token, amount, .. } => {
+                of_gate.push((booked, "minted", Some(deposit_id.to_vec()), *token, *amount));
+            }
+            Meaning::Redeemed { token, amount, .. } => of_gate.push((booked, "redeemed", None, *token, *amount)),
         }
     }
     if !deposits.is_empty() {
@@ -413,6 +426,23 @@ async fn book_all(db: &mut PgConnection, chain: i64, header: &Header, all: &[Boo
             .bind(moved)
             .bind(totals)
             .bind(states)
+            .execute(&mut *db)
+            .await?;
+    }
+    if !of_gate.is_empty() {
+        sqlx::query(INSERT_GATE_EVENTS)
+            .bind(chain)
+            .bind(header.hash.as_slice())
+            .bind(number)
+            .bind(timestamp)
+            .bind(of_gate.iter().map(|(booked, ..)| index(booked)).collect::<Result<Vec<_>, _>>()?)
+            .bind(of_gate.iter().map(|(booked, ..)| tx(booked)).collect::<Vec<_>>())
+            .bind(of_gate.iter().map(|(booked, ..)| booked.log.address.as_bytes().to_vec()).collect::<Vec<_>>())
+            .bind(of_gate.iter().map(|(booked, ..)| terms(booked)).collect::<Vec<_>>())
+            .bind(of_gate.iter().map(|(_, kind, ..)| *kind).collect::<Vec<_>>())
+            .bind(of_gate.iter().map(|(_, _, deposit, ..)| deposit.clone()).collect::<Vec<_>>())
+            .bind(of_gate.iter().map(|(.., token, _)| token.as_bytes().to_vec()).collect::<Vec<_>>())
+            .bind(of_gate.iter().map(|(.., amount)| amount.to_string()).collect::<Vec<_>>())
             .execute(db)
             .await?;
     }
@@ -429,7 +459,7 @@ fn odd_log(log: &RawLog, meaning: &Meaning, error: &Error) -> OddLog {
         data: log.data.clone(),
         about: match meaning {
             Meaning::Transfer { to, .. } => About::Purses(vec![*to]),
-            Meaning::Recorded { .. } => About::Escrow,
+            Meaning::Recorded { .. } | Meaning::Minted { .. } | Meaning::Redeemed { .. } => About::Escrow,
         },
         why: format!("it cannot be booked: {error}"),
     }
@@ -536,6 +566,8 @@ pub async fn touched(db: &mut PgConnection, chain: u64, above: u64, to: u64) -> 
 struct Known {
     purses: Vec<(Account, B256, Account)>,
     terms: Vec<(B256, Account)>,
+    /// The chain's gate, where it was asked for and there is one. Anyone can emit what it tells.
+    gate: Option<Account>,
 }
 
 impl Known {
@@ -551,13 +583,19 @@ impl Known {
                 to.extend(purses.iter().map(|purse| purse.as_bytes().to_vec()));
             }
         }
+        let mut of_gate = false;
         for (_, meaning) in logs {
-            match meaning {
-                Meaning::Transfer { to: recipient, .. } => to.insert(recipient.as_bytes().to_vec()),
-                Meaning::Recorded { terms_hash, .. } => hashes.insert(terms_hash.to_vec()),
-            };
+            if let Meaning::Transfer { to: recipient, .. } = meaning {
+                to.insert(recipient.as_bytes().to_vec());
+            }
+            hashes.extend(meaning.names().map(|terms_hash| terms_hash.to_vec()));
+            of_gate |= matches!(meaning, Meaning::Minted { .. } | Meaning::Redeemed { .. });
         }
-        let mut known = Self { purses: vec![], terms: vec![] };
+        let mut known = Self { purses: vec![], terms: vec![], gate: None };
+        if of_gate {
+            let row = sqlx::query(GATE).bind(chain).fetch_optional(&mut *db).await?;
+            known.gate = row.map(|row| row.account("address")).transpose()?;
+        }
         if !to.is_empty() {
             let to: Vec<Vec<u8>> = to.into_iter().collect();
             for row in sqlx::query(TERMS_AT_PURSES).bind(chain).bind(to).fetch_all(&mut *db).await? {
@@ -590,10 +628,13 @@ impl Known {
     }
 
     /// The invoice a log concerns, and the invoice's token.
-    fn concerns(&self, meaning: &Meaning) -> Option<(B256, Account)> {
+    fn concerns(&self, log: &RawLog, meaning: &Meaning) -> Option<(B256, Account)> {
         match meaning {
             Meaning::Transfer { to, .. } => self.at(*to),
-            Meaning::Recorded { terms_hash, .. } => {
+            Meaning::Minted { .. } | Meaning::Redeemed { .. } if self.gate != Some(log.address) => None,
+            Meaning::Recorded { terms_hash, .. }
+            | Meaning::Minted { terms_hash, .. }
+            | Meaning::Redeemed { terms_hash, .. } => {
                 let at = self.terms.binary_search_by_key(terms_hash, |(hash, _)| *hash).ok()?;
                 self.terms.get(at).copied()
             }

@@ -26,7 +26,9 @@ macro_rules! concat_view {
                 w.funded_at, w.destruction_initiated_at, w.destroyed_at, w.destruction_method, w.destruction_reason, i.metadata,
                 EXISTS (SELECT 1 FROM wallet_keys k WHERE k.wallet_id = w.wallet_id) AS has_key,
                 EXISTS (SELECT 1 FROM invoice_terms t JOIN intents n USING (terms_hash) WHERE t.invoice_id = i.id
-                    AND n.kind IN ('settle', 'fund') AND n.state IN ('signed', 'broadcast', 'unknown')) AS settling,
+                    AND n.kind IN ('settle', 'fund', 'mint') AND n.state IN ('signed', 'broadcast', 'unknown'))
+                    OR EXISTS (SELECT 1 FROM mint_orders o WHERE o.invoice_id = i.id
+                        AND o.state IN ('wanted', 'attested', 'in_flight')) AS settling,
                 EXISTS (SELECT 1 FROM invoice_terms t JOIN intents n USING (terms_hash) WHERE t.invoice_id = i.id
                     AND n.kind = 'refund_by_order' AND n.token = t.token
                     AND n.cumulative_before = (SELECT COALESCE(SUM(e.amount_units), 0) FROM escrow_events e
@@ -194,7 +196,7 @@ pub struct InvoiceView {
     pub sequence: i64,
     pub created_at: OffsetDateTime,
     pub updated_at: OffsetDateTime,
-    /// Whether a transaction that pays it is signed and may be on its way.
+    /// Whether a transaction that pays it is signed and may be on its way, or an order to mint for it is out.
     pub settling: bool,
     /// Whether a customer's order stands for what lies at the address.
     pub ordered: bool,

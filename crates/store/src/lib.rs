@@ -18,6 +18,7 @@ pub mod invoices;
 pub mod keys;
 pub mod leases;
 pub mod migrations;
+pub mod mints;
 pub mod orders;
 pub mod projection;
 pub mod quarantine;
@@ -38,6 +39,9 @@ pub type Tx = sqlx::Transaction<'static, sqlx::Postgres>;
 
 /// The channel on which new intents are announced.
 pub const INTENTS_CHANNEL: &str = "monay_intents";
+
+/// The channel on which orders to mint are announced, new ones and those of which something has become.
+pub const ORDERS_CHANNEL: &str = "monay_orders";
 
 /// What can go wrong here.
 #[derive(Debug, thiserror::Error)]
@@ -162,8 +166,13 @@ impl Store {
 
     /// Listens for announcements of new intents.
     pub async fn listen(&self) -> Result<PgListener, Error> {
+        self.listen_to(INTENTS_CHANNEL).await
+    }
+
+    /// Listens to one of our channels.
+    pub async fn listen_to(&self, channel: &str) -> Result<PgListener, Error> {
         let mut listener = PgListener::connect_with(&self.pool).await?;
-        listener.listen(INTENTS_CHANNEL).await?;
+        listener.listen(channel).await?;
         Ok(listener)
     }
 
@@ -200,6 +209,7 @@ pub fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         keys::STATEMENTS,
         leases::STATEMENTS,
         migrations::STATEMENTS,
+        mints::STATEMENTS,
         orders::STATEMENTS,
         quarantine::STATEMENTS,
         rebuild::STATEMENTS,

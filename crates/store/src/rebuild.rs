@@ -36,6 +36,7 @@ statements! {
     CLEAR_TRANSACTIONS = "DELETE FROM blockchain_transactions WHERE chain_id = $1";
     CLEAR_OBSERVATIONS = "DELETE FROM observations WHERE chain_id = $1";
     CLEAR_QUARANTINE = "DELETE FROM quarantined_logs WHERE chain_id = $1";
+    CLEAR_GATE_EVENTS = "DELETE FROM gate_events WHERE chain_id = $1";
     CLEAR_EVENTS = "DELETE FROM escrow_events WHERE chain_id = $1";
     CLEAR_DEPOSITS = "DELETE FROM deposits WHERE chain_id = $1";
     CLEAR_LOGS = "DELETE FROM logs WHERE chain_id = $1";
@@ -55,6 +56,7 @@ statements! {
     LOGS = digest!("t.block_hash, t.log_index", "SELECT * FROM logs WHERE chain_id = $1");
     DEPOSITS = digest!("t.block_hash, t.log_index", "SELECT * FROM deposits WHERE chain_id = $1");
     EVENTS = digest!("t.block_hash, t.log_index", "SELECT * FROM escrow_events WHERE chain_id = $1");
+    GATE_EVENTS = digest!("t.block_hash, t.log_index", "SELECT * FROM gate_events WHERE chain_id = $1");
     QUARANTINE = digest!("t.block_hash, t.position", "SELECT * FROM quarantined_logs WHERE chain_id = $1");
     OBSERVATIONS = digest!("t.tx_hash, t.block_hash", "SELECT tx_hash, block_hash, block_number, success, gas_used, fee_units
         FROM observations WHERE chain_id = $1");
@@ -73,11 +75,12 @@ statements! {
 }
 
 /// What is compared: the tables that were read from blocks, whole, and of the others what follows from the chain alone.
-const COMPARED: [(&str, &str); 13] = [
+const COMPARED: [(&str, &str); 14] = [
     ("blocks", BLOCKS),
     ("logs", LOGS),
     ("deposits", DEPOSITS),
     ("escrow_events", EVENTS),
+    ("gate_events", GATE_EVENTS),
     ("quarantined_logs", QUARANTINE),
     ("observations", OBSERVATIONS),
     ("blockchain_transactions", TRANSACTIONS),
@@ -123,6 +126,7 @@ pub async fn clear(db: &mut PgConnection, chain: u64) -> Result<(), Error> {
         CLEAR_TRANSACTIONS,
         CLEAR_OBSERVATIONS,
         CLEAR_QUARANTINE,
+        CLEAR_GATE_EVENTS,
         CLEAR_EVENTS,
         CLEAR_DEPOSITS,
         CLEAR_LOGS,

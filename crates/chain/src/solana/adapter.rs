@@ -308,6 +308,9 @@ impl Solana {
             Action::RefundByOrder(..) | Action::Fund(..) => {
                 return Err(Error::Configuration("there are no signed orders and authorizations on Solana".to_owned()));
             }
+            Action::MintAndPay(..) | Action::Redeem(..) => {
+                return Err(Error::Configuration("there is no mint gate on Solana yet".to_owned()));
+            }
         })
     }
 

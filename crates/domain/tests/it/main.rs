@@ -4,6 +4,7 @@
 
 mod actions;
 mod both_rails;
+mod mint;
 mod money;
 mod project;
 mod rails;

@@ -16,7 +16,7 @@ const EXPIRES: u64 = 10_000;
 const CLOSES: u64 = 300_000;
 
 /// An invoice of 150 units that nothing has happened to: block 100, long before expiry.
-fn facts() -> Facts {
+pub(crate) fn facts() -> Facts {
     Facts {
         chain: 8453,
         pick: Pick::Here,
@@ -35,6 +35,9 @@ fn facts() -> Facts {
         foreign: false,
         events: vec![],
         intents: vec![],
+        orders: vec![],
+        gate_events: vec![],
+        redeems: false,
         heights: Heights { seen: 100, safe: 99, final_: 98 },
         now: 1_000,
         final_now: 998,

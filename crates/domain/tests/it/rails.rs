@@ -3,10 +3,11 @@
 use alloy_primitives::{Address, B256, U256};
 use domain::intent::{IntentKind, IntentState, intent_id};
 use domain::invoice::{Exception, InvoiceEvent as E, Settlement};
+use domain::mint::{MintRefusal as R, MintState, OrderFact};
 use domain::project::{
     Deposits, EventFact, Facts, IntentFact, Outcome, Pick, Recorded, SETTLE_MARGIN_SECONDS, project,
 };
-use domain::rails::{Look, look, pick};
+use domain::rails::{Look, look, may_mint, pick};
 use domain::tier::{Heights, Tier};
 use domain::wallet::{DestructionReason, WalletStatus as W};
 use terms::Account;
@@ -37,6 +38,9 @@ fn rail(chain: u64) -> Facts {
         foreign: false,
         events: vec![],
         intents: vec![],
+        orders: vec![],
+        gate_events: vec![],
+        redeems: false,
         heights: Heights { seen: 100, safe: 99, final_: 98 },
         now: 1_000,
         final_now: 998,
@@ -129,6 +133,30 @@ fn returned(facts: &mut Facts) {
     record(facts, Recorded::Refunded, 150, 0, 2);
 }
 
+fn order(facts: &mut Facts, signatures: u32) {
+    let (deposit_id, state) = (B256::repeat_byte(9), MintState::Wanted);
+    let order = OrderFact { deposit_id, attempt: 1, valid_until: 1_500, signatures, threshold: 2, refusals: 0, state };
+    facts.orders.push(order);
+}
+
+fn ordered(facts: &mut Facts) {
+    order(facts, 0);
+}
+
+fn attested(facts: &mut Facts) {
+    order(facts, 2);
+}
+
+fn over(facts: &mut Facts) {
+    order(facts, 2);
+    (facts.now, facts.final_now) = (1_510, 1_501);
+}
+
+fn over_at_the_tip(facts: &mut Facts) {
+    order(facts, 2);
+    (facts.now, facts.final_now) = (1_510, 1_500);
+}
+
 fn kinds(outcome: &Outcome) -> Vec<IntentKind> {
     outcome.wanted.iter().map(|wanted| wanted.kind).collect()
 }
@@ -182,6 +210,19 @@ fn the_pick_follows_the_table() {
         (asked_with_dust, full, Some(BASE), Some(SOLANA)),
         (sent, full, Some(BASE), Some(BASE)),
         (sent, full, None, Some(BASE)),
+        // An order to mint is a pick from the moment it is written, until it is over for good.
+        (nothing, ordered, None, Some(SOLANA)),
+        (nothing, attested, None, Some(SOLANA)),
+        (nothing, over_at_the_tip, None, Some(SOLANA)),
+        (nothing, over, None, None),
+        (full, ordered, None, Some(SOLANA)),
+        (full, ordered, Some(SOLANA), Some(SOLANA)),
+        (full, over_at_the_tip, Some(SOLANA), Some(SOLANA)),
+        (full, over, Some(SOLANA), Some(BASE)),
+        (asked, ordered, Some(BASE), Some(SOLANA)),
+        // A pick that was lost is made again from what has paid, or may be paying.
+        (paid, ordered, None, Some(BASE)),
+        (signed, ordered, None, Some(BASE)),
     ];
     for (row, (base, solana, before, after)) in rows.iter().enumerate() {
         let look = seen(*base, *solana, *before);
@@ -369,5 +410,104 @@ fn a_key_stays_while_on_any_rail_something_may_come_that_needs_it() {
     for (block, last) in [(99, W::Destroying), (98, W::Destroyed)] {
         rails[1].events.iter_mut().for_each(|event| event.block = block);
         assert_eq!(look(&mut rails, Some(BASE)).whole.wallet.last(), Some(&last));
+    }
+}
+
+/// While an order is out nothing else pays, nothing goes back, and nothing runs out; afterwards what waited pays.
+#[test]
+fn what_lies_there_waits_while_an_order_is_out() {
+    let full_and_ordered: Change = |facts| {
+        full(facts);
+        ordered(facts);
+    };
+    let full_and_attested: Change = |facts| {
+        full(facts);
+        attested(facts);
+    };
+    let full_and_over: Change = |facts| {
+        full(facts);
+        over(facts);
+    };
+    for (base, solana, wanted) in [
+        (full as Change, ordered as Change, [vec![], vec![]]),
+        (full, attested, [vec![], vec![IntentKind::Mint]]),
+        (nothing, full_and_ordered, [vec![], vec![]]),
+        (nothing, full_and_attested, [vec![], vec![IntentKind::Mint]]),
+        (nothing, full_and_over, [vec![], vec![IntentKind::Settle]]),
+        (full, over, [vec![IntentKind::Settle], vec![]]),
+        (full, over_at_the_tip, [vec![], vec![]]),
+    ] {
+        let look = seen(base, solana, Some(SOLANA));
+        assert_eq!([kinds(&look.rails[0]), kinds(&look.rails[1])], wanted);
+    }
+    let mut rails = both();
+    ordered(&mut rails[1]);
+    for rail in &mut rails {
+        (rail.expires_at, rail.now) = (1_200, 1_400);
+        rail.final_now = 1_399;
+    }
+    let look = domain::rails::look(&mut rails, Some(SOLANA));
+    assert_eq!((look.whole.invoice, look.whole.wallet.last()), (E::Waits, Some(&W::Active)));
+    assert_eq!(look.rails[1].wake.final_at, Some(1_501), "over when the finalized block is beyond its last second");
+}
+
+/// An order beside a payment on another chain, which cannot be unless a pick was lost: the door is closed on chain, although
+/// nothing lies there.
+#[test]
+fn an_order_beside_a_payment_is_cancelled_on_chain() {
+    let look = seen(paid, attested, None);
+    assert_eq!((look.picked, kinds(&look.rails[1])), (Some(BASE), vec![IntentKind::Cancel]));
+}
+
+/// (on Base, on Solana, how much, on which chain, what is said)
+#[test]
+fn an_order_is_made_only_where_nothing_else_pays_or_may() {
+    fn partial(facts: &mut Facts) {
+        facts.partials = true;
+    }
+    fn called_off(facts: &mut Facts) {
+        facts.called_off = true;
+    }
+    fn near_the_close(facts: &mut Facts) {
+        facts.now = CLOSES - SETTLE_MARGIN_SECONDS - 121;
+    }
+    fn a_second_nearer(facts: &mut Facts) {
+        facts.now = CLOSES - SETTLE_MARGIN_SECONDS - 120;
+    }
+    fn late(facts: &mut Facts) {
+        facts.now = CLOSES - SETTLE_MARGIN_SECONDS;
+    }
+    let good = Ok(1_000 + 900);
+    let rows: &[(Change, Change, u128, u64, Result<u64, R>)] = &[
+        (nothing, nothing, 150, BASE, good),
+        (nothing, nothing, 151, SOLANA, good),
+        (part, unsettled, 150, BASE, Err(R::Paying)),
+        (part, part, 150, BASE, good),
+        (asked, nothing, 150, SOLANA, good),
+        (failed, nothing, 150, BASE, good),
+        (accepted, nothing, 150, SOLANA, good),
+        (nothing, nothing, 149, BASE, Err(R::TooLittle)),
+        (nothing, nothing, 150, 1, Err(R::NoRail)),
+        (full, nothing, 150, SOLANA, Err(R::Paying)),
+        (nothing, full, 150, SOLANA, Err(R::Paying)),
+        (signed, nothing, 150, SOLANA, Err(R::Paying)),
+        (sent, nothing, 150, BASE, Err(R::Paying)),
+        (paid, nothing, 150, SOLANA, Err(R::Paying)),
+        (cancelled, nothing, 150, BASE, Err(R::Closed)),
+        (cancelled, nothing, 150, SOLANA, good),
+        (ordered, nothing, 150, SOLANA, Err(R::Ordered)),
+        (over_at_the_tip, nothing, 150, SOLANA, Err(R::Ordered)),
+        (over, nothing, 150, SOLANA, good),
+        (partial, nothing, 150, BASE, Err(R::Partials)),
+        (called_off, called_off, 150, BASE, Err(R::CalledOff)),
+        (near_the_close, nothing, 150, BASE, Ok(CLOSES - SETTLE_MARGIN_SECONDS - 1)),
+        (a_second_nearer, nothing, 150, BASE, Err(R::Late)),
+        (nothing, late, 150, BASE, Err(R::Late)),
+    ];
+    for (row, (base, solana, units, chain, said)) in rows.iter().enumerate() {
+        let mut rails = both();
+        base(&mut rails[0]);
+        solana(&mut rails[1]);
+        assert_eq!(may_mint(&rails, *chain, *units), *said, "row {row}");
     }
 }

@@ -5,6 +5,7 @@ use crate::codec::{Columns, corrupt};
 use crate::fault::{self, Bug};
 use crate::{Error, PgConnection, statements};
 use alloy_primitives::{B256, U256};
+use domain::mint::{GateEvent, GateFact, OrderFact};
 use domain::project::{Deposits, EventFact, Facts, IntentFact, Outcome, Pick, Recorded};
 use domain::rails::Look;
 use domain::tier::Heights;
@@ -23,7 +24,8 @@ statements! {
             t.paid_units::text AS rail_paid, t.received_units::text AS rail_received, t.balance_units::text AS rail_balance,
             w.wallet_id, w.status AS wallet_status, w.balance_units::text AS balance,
             c.tip_number, c.safe_number, c.final_number, c.tip_timestamp, c.final_timestamp, c.settle_tier,
-            EXISTS (SELECT 1 FROM stuck_invoices s WHERE s.terms_hash = t.terms_hash) AS stuck
+            EXISTS (SELECT 1 FROM stuck_invoices s WHERE s.terms_hash = t.terms_hash) AS stuck,
+            EXISTS (SELECT 1 FROM gates g WHERE g.chain_id = t.chain_id AND g.kind = 'mint' AND g.address = t.payee) AS redeems
         FROM invoice_terms t JOIN invoices i ON i.id = t.invoice_id JOIN invoice_wallets w ON w.invoice_id = i.id
         JOIN chains c ON c.chain_id = t.chain_id
         WHERE i.id IN (SELECT invoice_id FROM invoice_terms WHERE terms_hash = ANY($1)) ORDER BY i.id, c.kind, t.chain_id";
@@ -44,6 +46,16 @@ statements! {
         JOIN chains c ON c.chain_id = t.chain_id WHERE d.terms_hash = ANY($1) GROUP BY d.terms_hash";
     EVENTS = "SELECT terms_hash, kind, token, amount_units::text AS amount, paid_units::text AS paid, status, block_number,
             block_timestamp, tx_hash FROM escrow_events WHERE terms_hash = ANY($1) ORDER BY terms_hash, block_number, log_index";
+    // A signature of somebody whom the gate does not know counts for nothing.
+    ORDERS = "SELECT o.terms_hash, o.deposit_id, o.attempt, o.valid_until, o.state, g.threshold,
+            (SELECT count(*) FROM attestation_signatures s WHERE s.deposit_id = o.deposit_id AND s.attempt = o.attempt
+                AND s.signer::bytea = ANY(g.attestors)) AS signatures,
+            (SELECT count(*) FROM attestation_refusals r WHERE r.deposit_id = o.deposit_id AND r.attempt = o.attempt
+                AND r.signer::bytea = ANY(g.attestors)) AS refusals
+        FROM mint_orders o JOIN gates g USING (chain_id)
+        WHERE o.terms_hash = ANY($1) AND o.state IN ('wanted', 'attested', 'in_flight') ORDER BY o.terms_hash, o.deposit_id, o.attempt";
+    GATE_EVENTS = "SELECT terms_hash, kind, deposit_id, block_number FROM gate_events WHERE terms_hash = ANY($1)
+        ORDER BY terms_hash, block_number, log_index";
     INTENTS = "SELECT terms_hash, id, kind, token, cumulative_before::text AS cumulative_before, state FROM intents
         WHERE terms_hash = ANY($1)";
 }
@@ -147,6 +159,20 @@ pub(super) async fn look<'a>(
         facts.push(event(&row)?);
         hashes.push(row.tx("tx_hash")?);
     }
+    let mut orders: BTreeMap<B256, Vec<OrderFact>> = BTreeMap::new();
+    for row in sqlx::query(ORDERS).bind(&terms).fetch_all(&mut *db).await? {
+        orders.entry(row.hash("terms_hash")?).or_default().push(order(&row)?);
+    }
+    let mut of_gate: BTreeMap<B256, Vec<GateFact>> = BTreeMap::new();
+    for row in sqlx::query(GATE_EVENTS).bind(&terms).fetch_all(&mut *db).await? {
+        let what = match row.try_get("kind")? {
+            "minted" => GateEvent::Minted(row.hash("deposit_id")?),
+            "redeemed" => GateEvent::Redeemed,
+            _ => return Err(corrupt("kind")),
+        };
+        let event = GateFact { what, block: row.u64("block_number")? };
+        of_gate.entry(row.hash("terms_hash")?).or_default().push(event);
+    }
     let mut intents: BTreeMap<B256, Vec<IntentFact>> = BTreeMap::new();
     for row in sqlx::query(INTENTS).bind(&terms).fetch_all(db).await? {
         intents.entry(row.hash("terms_hash")?).or_default().push(IntentFact {
@@ -164,7 +190,9 @@ pub(super) async fn look<'a>(
             let (deposits, foreign) = deposits.remove(&hash).unwrap_or((NOTHING, false));
             let (events, txs) = events.remove(&hash).unwrap_or_default();
             let intents = intents.remove(&hash).unwrap_or_default();
-            all.push(Facts { foreign, ..facts(rail, deposits, events, intents)? });
+            let (orders, gate_events) =
+                (orders.remove(&hash).unwrap_or_default(), of_gate.remove(&hash).unwrap_or_default());
+            all.push(Facts { foreign, orders, gate_events, ..facts(rail, deposits, events, intents)? });
             hashes.push(txs);
         }
         let look = decide(&mut all, loaded.picked);
@@ -211,6 +239,9 @@ fn facts(rail: &Rail, deposits: Deposits, events: Vec<EventFact>, intents: Vec<I
         foreign: false,
         events,
         intents,
+        orders: Vec::new(),
+        gate_events: Vec::new(),
+        redeems: row.try_get("redeems")?,
         heights: Heights {
             seen: row.u64("tip_number")?,
             safe: row.u64("safe_number")?,
@@ -218,6 +249,20 @@ fn facts(rail: &Rail, deposits: Deposits, events: Vec<EventFact>, intents: Vec<I
         },
         now: chain_time(row, "tip_timestamp")?,
         final_now: chain_time(row, "final_timestamp")?,
+    })
+}
+
+fn order(row: &PgRow) -> Result<OrderFact, Error> {
+    let small = |column: &str| u32::try_from(row.try_get::<i32, _>(column)?).map_err(|_| corrupt(column));
+    let count = |column: &str| u32::try_from(row.u64(column)?).map_err(|_| corrupt(column));
+    Ok(OrderFact {
+        deposit_id: row.hash("deposit_id")?,
+        attempt: small("attempt")?,
+        valid_until: row.u64("valid_until")?,
+        signatures: count("signatures")?,
+        threshold: small("threshold")?,
+        refusals: count("refusals")?,
+        state: row.word("state")?,
     })
 }
 

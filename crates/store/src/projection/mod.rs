@@ -10,6 +10,7 @@ mod writes;
 use crate::codec::{Columns, chain_id};
 use crate::{Error, PgConnection, statements};
 use alloy_primitives::B256;
+use domain::mint::MintRefusal;
 use domain::rails;
 use facts::Looked;
 use sqlx::{Connection, Row};
@@ -87,6 +88,21 @@ pub async fn refresh(db: &mut PgConnection, terms_hash: B256) -> Result<(), Erro
     refresh_set(db, &[terms_hash]).await
 }
 
+/// Whether a deposit of so many base units may be minted for the invoice with these terms, on their chain, and until when by its
+/// clock (unix seconds). Holds the invoice until the transaction ends.
+pub async fn may_mint(
+    db: &mut PgConnection,
+    terms_hash: B256,
+    units: u128,
+) -> Result<Result<u64, MintRefusal>, Error> {
+    lock(db, [terms_hash]).await?;
+    let loaded = facts::load(db, &[terms_hash]).await?;
+    let looked = facts::look(db, &loaded.iter().collect::<Vec<_>>(), rails::look).await?;
+    let facts = looked.first().map(|looked| looked.facts.as_slice()).unwrap_or_default();
+    let chain = facts.iter().find(|facts| facts.terms_hash == terms_hash).map(|facts| facts.chain);
+    Ok(chain.map_or(Err(MintRefusal::NoRail), |chain| rails::may_mint(facts, chain, units)))
+}
+
 /// Invoices of a chain that could not be brought up to date and whose time has come to be tried again, at most `limit`.
 pub async fn stuck(db: &mut PgConnection, chain: u64, limit: u32) -> Result<Vec<B256>, Error> {
     let rows = sqlx::query(RETRY).bind(chain_id(chain)).bind(i64::from(limit)).fetch_all(db).await?;
@@ -147,6 +163,7 @@ async fn bring_up_to_date(db: &mut PgConnection, loaded: &[facts::Loaded]) -> Re
             return Err(Error::Moving);
         }
     }
+    writes::orders(db, &done).await?;
     writes::movements(db, &done).await?;
     writes::statuses(db, &done).await?;
     writes::rails(db, &done).await?;

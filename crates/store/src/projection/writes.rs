@@ -2,8 +2,8 @@
 
 use super::bytes;
 use super::facts::{Looked, Rail};
-use crate::codec::{Columns, big, chain_id, time};
-use crate::{Error, INTENTS_CHANNEL, PgConnection, keys, statements};
+use crate::codec::{Columns, big, chain_id, corrupt, time};
+use crate::{Error, INTENTS_CHANNEL, ORDERS_CHANNEL, PgConnection, keys, statements};
 use ::time::OffsetDateTime;
 use alloy_primitives::U256;
 use domain::intent::IntentState;
@@ -71,6 +71,11 @@ statements! {
         ON CONFLICT (id) DO UPDATE SET state = 'accepted', not_before = now(), updated_at = now()
         WHERE intents.state = 'superseded'";
     ANNOUNCE = "SELECT pg_notify($1, chain_id::text) FROM (SELECT DISTINCT unnest($2::bigint[]) AS chain_id) chains";
+    // Only what is not over: that stays as it is.
+    SET_ORDERS = "UPDATE mint_orders o SET state = u.state, updated_at = now()
+        FROM unnest($1::bytea[], $2::integer[], $3::text[]) AS u (deposit_id, attempt, state)
+        WHERE o.deposit_id = u.deposit_id AND o.attempt = u.attempt AND o.state IN ('wanted', 'attested', 'in_flight')";
+    TELL_ORDERS = "SELECT pg_notify($1, '0x' || encode(deposit_id, 'hex')) FROM (SELECT DISTINCT unnest($2::bytea[]) AS deposit_id) o";
     UPDATE_INVOICES = "UPDATE invoices i SET status = u.status, paid_units = u.paid::numeric, received_units = u.received::numeric,
             settlement_tier = u.tier, exceptions = string_to_array(u.exceptions, ','), paid_at = u.paid_at,
             last_payment_date = u.last_payment, transaction_id = u.transaction_id, picked_chain = u.picked,
@@ -176,6 +181,25 @@ pub(super) async fn intents(db: &mut PgConnection, all: &[Looked<'_>]) -> Result
         sqlx::query(ANNOUNCE).bind(INTENTS_CHANNEL).bind(wanted.chains).execute(db).await?;
     }
     Ok(moved)
+}
+
+/// What has become of orders to mint.
+pub(super) async fn orders(db: &mut PgConnection, all: &[Looked<'_>]) -> Result<(), Error> {
+    let (mut deposits, mut attempts, mut states) = (Vec::new(), Vec::new(), Vec::new());
+    for looked in all {
+        for (deposit, attempt, state) in looked.rails().flat_map(|(_, _, outcome)| &outcome.orders) {
+            info!(invoice = looked.text("invoice_id")?, %deposit, attempt, to = state.as_str(), "order to mint");
+            deposits.push(*deposit);
+            attempts.push(i32::try_from(*attempt).map_err(|_| corrupt("attempt"))?);
+            states.push(state.as_str());
+        }
+    }
+    if !deposits.is_empty() {
+        let deposits = bytes(deposits);
+        sqlx::query(SET_ORDERS).bind(&deposits).bind(attempts).bind(states).execute(&mut *db).await?;
+        sqlx::query(TELL_ORDERS).bind(ORDERS_CHANNEL).bind(deposits).execute(db).await?;
+    }
+    Ok(())
 }
 
 /// Columns of intents.
