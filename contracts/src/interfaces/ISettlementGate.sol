@@ -34,25 +34,13 @@ struct Clearance {
 /// @title The usual settler: our keepers, held to what the terms say
 /// @notice A stolen key of any role can at worst pay payees what they are due, or end invoices early so that money goes
 /// back; it can divert nothing.
+/// @dev Who may call what is in the table of roles (contracts/governance): settlers `settleBatch` and `fundAndSettle`,
+/// cancellers `cancel`; clearers sign clearances.
 interface ISettlementGate {
-    /// @notice What a key may do.
-    enum Role {
-        Settler, // settleBatch, fundAndSettle
-        Canceller, // cancel
-        Clearer // signs clearances
-    }
-
-    /// @notice A key got or lost a role.
-    event RoleSet(Role indexed role, address indexed account, bool granted);
-    /// @notice Another admin.
-    event AdminSet(address indexed admin);
-
-    /// @notice The caller has not the role it needs.
-    error NotInRole(address caller, Role role);
-    /// @notice Only the admin gives and takes roles.
-    error NotAdmin(address caller, address admin);
-    /// @notice The admin, or the escrow, cannot be zero.
-    error ZeroAddress();
+    /// @notice Not the signature of a clearer; zero: not a signature (65 bytes, low s).
+    error NotClearer(address signer);
+    /// @notice The escrow, and who governs, have to be contracts.
+    error NotContract(address account);
     /// @notice The authorization would still be good after the expiry that people are shown (unix seconds): money
     /// that comes then goes back.
     error AuthorizationTooLong(uint256 validBefore, uint256 latest);
@@ -84,11 +72,16 @@ interface ISettlementGate {
     /// @notice `InvoiceEscrow.cancel`, by a canceller, at most so often.
     function cancel(InvoiceTerms calldata terms) external;
 
-    /// @notice `InvoiceEscrow.pay` with the caller's own money: by the mint gate, or by anyone with a clearance.
+    /// @notice `InvoiceEscrow.pay` with the caller's own money: by the mint or float gate, or by anyone with a clearance.
     /// @param amount A ceiling, base units: at most what is still due is taken.
-    /// @param clearance Ignored for the mint gate.
+    /// @param clearance Ignored for the two gates.
     /// @return paid What the payee got, base units.
     function payFrom(InvoiceTerms calldata terms, uint256 amount, Clearance calldata clearance)
         external
         returns (uint256 paid);
+
+    /// @notice The gate that mints a token of ours; zero: none.
+    function MINT_GATE() external view returns (address);
+    /// @notice The gate that pays from a float of a token that is not ours; zero: none.
+    function FLOAT_GATE() external view returns (address);
 }
