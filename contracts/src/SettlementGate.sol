@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
@@ -8,6 +10,7 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {IEIP3009} from "./interfaces/IEIP3009.sol";
 import {IInvoiceEscrow, InvoiceTerms} from "./interfaces/IInvoiceEscrow.sol";
 import {Authorization, Clearance, ISettlementGate} from "./interfaces/ISettlementGate.sol";
+import {Roles} from "./libraries/Roles.sol";
 import {Terms} from "./libraries/Terms.sol";
 import {Tokens} from "./libraries/Tokens.sol";
 
@@ -16,7 +19,8 @@ import {Tokens} from "./libraries/Tokens.sol";
 /// another settler. It holds no token and leaves no allowance between transactions.
 ///
 /// @dev Whatever its keys do, the escrow lets money go to the payee or back only. So roles are about when, not where.
-contract SettlementGate is ISettlementGate, EIP712, ReentrancyGuardTransient {
+/// Who has which role is in the `AccessManager` of the chain; the table is contracts/governance/roles.json.
+contract SettlementGate is ISettlementGate, AccessManaged, EIP712, ReentrancyGuardTransient {
     /// @dev Between the expiry that people are shown and `closesAt` there are at least this many seconds where there is
     /// a settler (the protocol's table of terms).
     uint256 private constant GRACE = 72 hours;
@@ -28,17 +32,15 @@ contract SettlementGate is ISettlementGate, EIP712, ReentrancyGuardTransient {
     bytes32 private constant CLEARANCE_TYPEHASH =
         keccak256("Clearance(bytes32 termsHash,address payer,uint256 amount,uint64 validUntil)");
 
-    /// @notice Where invoices live.
+    /// @inheritdoc ISettlementGate
     IInvoiceEscrow public immutable ESCROW;
-    /// @notice Who may `payFrom` without a clearance; zero: nobody.
+    /// @inheritdoc ISettlementGate
     address public immutable MINT_GATE;
+    /// @inheritdoc ISettlementGate
+    address public immutable FLOAT_GATE;
     /// @notice How many cancels there may be at once; a day makes room for as many again.
     uint256 public immutable CANCELS_PER_DAY;
 
-    /// @notice Who gives and takes roles.
-    address public admin;
-    /// @notice Who may do what.
-    mapping(Role role => mapping(address account => bool)) public hasRole;
     /// @notice Clearances that were used, by digest.
     mapping(bytes32 digest => bool) public clearanceUsed;
 
@@ -46,39 +48,24 @@ contract SettlementGate is ISettlementGate, EIP712, ReentrancyGuardTransient {
     /// A queue that empties with time: one number, and no window at whose edge twice as many fit.
     uint256 private _cancelsPaidOffAt;
 
-    modifier onlyRole(Role role) {
-        if (!hasRole[role][msg.sender]) revert NotInRole(msg.sender, role);
-        _;
-    }
-
-    constructor(IInvoiceEscrow escrow, address mintGate, address firstAdmin, uint256 cancelsPerDay)
+    /// @param authority The `AccessManager` of this chain.
+    /// @param mintGate May not be there yet: its address follows from who deploys it (README). Zero: there is none.
+    /// @param floatGate As `mintGate`.
+    constructor(IInvoiceEscrow escrow, address authority, address mintGate, address floatGate, uint256 cancelsPerDay)
+        AccessManaged(authority)
         EIP712("Monay SettlementGate", "1")
     {
-        if (address(escrow) == address(0) || firstAdmin == address(0)) revert ZeroAddress();
+        if (address(escrow).code.length == 0) revert NotContract(address(escrow));
+        // Without anyone who governs, nobody could ever settle.
+        if (authority.code.length == 0) revert NotContract(authority);
         ESCROW = escrow;
         MINT_GATE = mintGate;
+        FLOAT_GATE = floatGate;
         CANCELS_PER_DAY = cancelsPerDay;
-        admin = firstAdmin;
-        emit AdminSet(firstAdmin);
-    }
-
-    /// @notice Gives or takes a role. A key that leaked is out at once.
-    function setRole(Role role, address account, bool granted) external {
-        if (msg.sender != admin) revert NotAdmin(msg.sender, admin);
-        hasRole[role][account] = granted;
-        emit RoleSet(role, account, granted);
-    }
-
-    /// @notice Makes somebody else the admin.
-    function setAdmin(address next) external {
-        if (msg.sender != admin) revert NotAdmin(msg.sender, admin);
-        if (next == address(0)) revert ZeroAddress();
-        admin = next;
-        emit AdminSet(next);
     }
 
     /// @inheritdoc ISettlementGate
-    function settleBatch(InvoiceTerms[] calldata, uint256) external onlyRole(Role.Settler) nonReentrant {
+    function settleBatch(InvoiceTerms[] calldata, uint256) external restricted nonReentrant {
         // The escrow's function has the same name and arguments, so the call is passed on as it came: encoding the
         // terms once more would cost 1 % of the batch. A batch that lacks gas for an item reverts there, and here.
         address escrow = address(ESCROW);
@@ -95,7 +82,7 @@ contract SettlementGate is ISettlementGate, EIP712, ReentrancyGuardTransient {
     /// @inheritdoc ISettlementGate
     function fundAndSettle(Authorization calldata authorization, InvoiceTerms calldata terms)
         external
-        onlyRole(Role.Settler)
+        restricted
         nonReentrant
         returns (uint256 amount)
     {
@@ -113,7 +100,7 @@ contract SettlementGate is ISettlementGate, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc ISettlementGate
-    function cancel(InvoiceTerms calldata terms) external onlyRole(Role.Canceller) nonReentrant {
+    function cancel(InvoiceTerms calldata terms) external restricted nonReentrant {
         // A key that leaked could end all our invoices; so it can end only so many until somebody looks. Each cancel
         // takes one day's CANCELS_PER_DAYth part; up to a day may be taken in advance.
         uint256 now_ = block.timestamp * CANCELS_PER_DAY;
@@ -145,7 +132,9 @@ contract SettlementGate is ISettlementGate, EIP712, ReentrancyGuardTransient {
         uint256 due = invoice.amount - paidBefore;
         if (due < amount) amount = due;
         if (amount == 0) revert NothingDue(termsHash);
-        if (msg.sender != MINT_GATE) _useClearance({termsHash: termsHash, amount: amount, clearance: clearance});
+        if (msg.sender != MINT_GATE && msg.sender != FLOAT_GATE) {
+            _useClearance({termsHash: termsHash, amount: amount, clearance: clearance});
+        }
 
         address token = invoice.token;
         uint256 balanceBefore = Tokens.balanceOf({token: token, account: address(this)});
@@ -199,7 +188,9 @@ contract SettlementGate is ISettlementGate, EIP712, ReentrancyGuardTransient {
         if (clearanceUsed[digest]) revert ClearanceUsed(digest);
         clearanceUsed[digest] = true;
         (address signer,,) = ECDSA.tryRecoverCalldata({hash: digest, signature: clearance.signature});
-        if (!hasRole[Role.Clearer][signer] || signer == address(0)) revert NotInRole(signer, Role.Clearer);
+        (bool clearer,) = IAccessManager(authority()).hasRole(Roles.CLEARER, signer);
+        // Zero is no signer, whoever it was granted to.
+        if (!clearer || signer == address(0)) revert NotClearer(signer);
     }
 
     function _divUp(uint256 a, uint256 b) private pure returns (uint256) {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {SettlementGate} from "../src/SettlementGate.sol";
 import {IInvoiceEscrow, InvoiceTerms} from "../src/interfaces/IInvoiceEscrow.sol";
-import {Authorization, Clearance, ISettlementGate} from "../src/interfaces/ISettlementGate.sol";
+import {Authorization, Clearance} from "../src/interfaces/ISettlementGate.sol";
 import {Terms} from "../src/libraries/Terms.sol";
-import {EscrowTest} from "./base/EscrowTest.sol";
+import {GateTest} from "./base/GateTest.sol";
 import {CallsBack} from "./tokens/HostileTokens.sol";
 
 /// @notice Lets a test choose the purse.
@@ -17,7 +16,7 @@ contract TermsRules {
 
 /// @notice What the measuring scripts cannot see otherwise: branches that no call of the contracts can reach
 /// (`coverage.mjs`), and the lock of the gate, which Slither cannot read (`slither.mjs`).
-contract BranchesTest is EscrowTest {
+contract BranchesTest is GateTest {
     TermsRules private rules;
 
     function setUp() public override {
@@ -38,12 +37,12 @@ contract BranchesTest is EscrowTest {
 
     /// @dev E5 for the gate: a token that has every role calls back into every verb while one is at work.
     function test_E5_everyVerbOfTheGateIsShutWhileOneIsAtWork() public {
-        SettlementGate gate =
-            new SettlementGate({escrow: escrow, mintGate: payer, firstAdmin: address(this), cancelsPerDay: 100});
         CallsBack token = new CallsBack();
-        gate.setRole(ISettlementGate.Role.Settler, address(token), true);
-        gate.setRole(ISettlementGate.Role.Canceller, address(token), true);
-        gate.setRole(ISettlementGate.Role.Settler, settler, true);
+        uint64[2] memory roles = [role("SETTLER"), role("CANCELLER")];
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.prank(safe());
+            manager.grantRole(roles[i], address(token), 0);
+        }
 
         InvoiceTerms memory other = exactTerms();
         other.settler = address(gate);
@@ -64,17 +63,17 @@ contract BranchesTest is EscrowTest {
             terms.token = address(token);
             terms.invoiceId = bytes32(i);
             token.setCall(address(gate), verbs[i]);
-            token.mint(payer, AMOUNT);
-            vm.prank(payer);
+            token.mint(address(mintGate), AMOUNT);
+            vm.prank(address(mintGate));
             token.approve(address(gate), AMOUNT);
-            vm.prank(payer);
+            vm.prank(address(mintGate));
             gate.payFrom(terms, AMOUNT, clearance);
             assertShut(token);
 
             terms.invoiceId = bytes32(100 + i);
             token.mint(purseOf(terms), AMOUNT);
             batch[0] = terms;
-            vm.prank(settler);
+            vm.prank(keeper);
             gate.settleBatch(batch, 500_000);
             assertState(terms, AMOUNT, 1, NOW);
             assertShut(token);

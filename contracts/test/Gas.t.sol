@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {SettlementGate} from "../src/SettlementGate.sol";
 import {InvoiceTerms} from "../src/interfaces/IInvoiceEscrow.sol";
-import {Authorization, ISettlementGate} from "../src/interfaces/ISettlementGate.sol";
-import {EscrowTest} from "./base/EscrowTest.sol";
+import {Authorization} from "../src/interfaces/ISettlementGate.sol";
+import {GateTest} from "./base/GateTest.sol";
 import {PlainToken} from "./tokens/PlainToken.sol";
 
 /// @notice What things cost, as whole transactions (isolate = true), with USDC behind its proxy and with a plain ERC-20.
@@ -12,18 +11,11 @@ import {PlainToken} from "./tokens/PlainToken.sol";
 ///
 /// As in real life each customer is another, nobody has used the customers' accounts for anything, and the payee has
 /// been paid before.
-contract GasTest is EscrowTest {
-    uint256 private constant GAS_PER_ITEM = 200_000;
-
-    SettlementGate private gate;
+contract GasTest is GateTest {
     PlainToken private plain;
 
     function setUp() public override {
         super.setUp();
-        gate =
-            new SettlementGate({escrow: escrow, mintGate: address(0), firstAdmin: address(this), cancelsPerDay: 1000});
-        gate.setRole(ISettlementGate.Role.Settler, settler, true);
-        gate.setRole(ISettlementGate.Role.Canceller, settler, true);
         plain = new PlainToken(6);
         fund(payee, 1);
         plain.mint(payee, 1);
@@ -73,8 +65,8 @@ contract GasTest is EscrowTest {
                 batch[i] = termsOf(1000 * k + i, usdcNotPlain);
                 put(batch[i], AMOUNT);
             }
-            vm.prank(settler);
-            gate.settleBatch(batch, GAS_PER_ITEM);
+            vm.prank(keeper);
+            gate.settleBatch(batch, 200_000);
             string memory what = string.concat("settle N=", vm.toString(n), " through the gate, in total");
             uint256 total = vm.snapshotGasLastCall(named(what, usdcNotPlain));
             for (uint256 i = 0; i < n; ++i) {
@@ -108,7 +100,7 @@ contract GasTest is EscrowTest {
         );
         authorization.signature =
             sign("payer", keccak256(abi.encodePacked(hex"1901", usdc.DOMAIN_SEPARATOR(), structHash)));
-        vm.prank(settler);
+        vm.prank(keeper);
         gate.fundAndSettle(authorization, terms);
         vm.snapshotGasLastCall("USDC: gasless, funded and settled through the gate");
     }
@@ -154,11 +146,11 @@ contract GasTest is EscrowTest {
         escrow.cancel(terms);
         vm.snapshotGasLastCall("cancel by the payee");
         terms = termsOf(2, true);
-        vm.prank(settler);
+        vm.prank(canceller);
         gate.cancel(terms);
         vm.snapshotGasLastCall("cancel through the gate, first");
         terms = termsOf(3, true);
-        vm.prank(settler);
+        vm.prank(canceller);
         gate.cancel(terms);
         vm.snapshotGasLastCall("cancel through the gate");
     }

@@ -1,108 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
+
 import {SettlementGate} from "../src/SettlementGate.sol";
 import {IInvoiceEscrow, InvoiceTerms} from "../src/interfaces/IInvoiceEscrow.sol";
 import {Authorization, Clearance, ISettlementGate} from "../src/interfaces/ISettlementGate.sol";
-import {EscrowTest} from "./base/EscrowTest.sol";
+import {GateTest} from "./base/GateTest.sol";
 import {OddAnswers} from "./tokens/HostileTokens.sol";
 import {TakesAFee} from "./tokens/TaxedTokens.sol";
 
-contract SettlementGateTest is EscrowTest {
-    uint256 private constant GAS_PER_ITEM = 250_000;
-    uint256 private constant CANCELS_PER_DAY = 24;
-
-    SettlementGate private gate;
-    address private admin = makeAddress("admin");
-    address private keeper = makeAddress("keeper");
-    address private canceller = makeAddress("canceller");
-    address private clearer = makeAddress("clearer");
-    address private mintGate = makeAddress("mint gate");
-
-    function setUp() public override {
-        super.setUp();
-        gate = new SettlementGate(escrow, mintGate, admin, CANCELS_PER_DAY);
-        grant(ISettlementGate.Role.Settler, keeper);
-        grant(ISettlementGate.Role.Canceller, canceller);
-        grant(ISettlementGate.Role.Clearer, clearer);
-    }
-
-    function grant(ISettlementGate.Role role, address account) private {
-        vm.prank(admin);
-        gate.setRole(role, account, true);
-    }
-
+contract SettlementGateTest is GateTest {
     function gateTerms() private view returns (InvoiceTerms memory terms) {
         terms = exactTerms();
         terms.settler = address(gate);
     }
 
-    function expectNotInRole(address caller, ISettlementGate.Role role) private {
-        vm.expectRevert(abi.encodeWithSelector(ISettlementGate.NotInRole.selector, caller, role));
+    function expectUnauthorized(address caller) private {
+        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, caller));
+    }
+
+    function expectNotClearer(address signer) private {
+        vm.expectRevert(abi.encodeWithSelector(ISettlementGate.NotClearer.selector, signer));
     }
 
     /*//////////////////////////////////////////////////////////////
                                   ROLES
     //////////////////////////////////////////////////////////////*/
 
-    function test_gate_rolesAreTheAdminsToGive() public {
-        address[3] memory others = [stranger, keeper, canceller];
-        for (uint256 i = 0; i < 3; ++i) {
-            vm.expectRevert(abi.encodeWithSelector(ISettlementGate.NotAdmin.selector, others[i], admin));
-            vm.prank(others[i]);
-            gate.setRole(ISettlementGate.Role.Settler, others[i], true);
-            vm.expectRevert(abi.encodeWithSelector(ISettlementGate.NotAdmin.selector, others[i], admin));
-            vm.prank(others[i]);
-            gate.setAdmin(others[i]);
-        }
-    }
-
-    function test_gate_adminHandsOverAndIsOut() public {
-        vm.prank(admin);
-        gate.setAdmin(stranger);
-        vm.expectRevert(abi.encodeWithSelector(ISettlementGate.NotAdmin.selector, admin, stranger));
-        vm.prank(admin);
-        gate.setAdmin(admin);
-        vm.expectRevert(ISettlementGate.ZeroAddress.selector);
-        vm.prank(stranger);
-        gate.setAdmin(address(0));
-    }
-
     function test_gate_aRoleTakenAwayIsGoneAtOnce() public {
-        vm.prank(admin);
-        gate.setRole(ISettlementGate.Role.Settler, keeper, false);
-        expectNotInRole(keeper, ISettlementGate.Role.Settler);
+        uint64 id = role("SETTLER");
+        vm.prank(safe());
+        manager.revokeRole(id, keeper);
+        expectUnauthorized(keeper);
         vm.prank(keeper);
         gate.settleBatch(new InvoiceTerms[](0), GAS_PER_ITEM);
     }
 
-    /// @dev G4: no role's key does another role's work, and the admin's does none.
+    /// @dev G4: no role's key does another role's work, and who governs does none.
     function test_gate_rolesAreDisjoint() public {
         InvoiceTerms memory terms = gateTerms();
         Authorization memory authorization;
-        address[5] memory all = [keeper, canceller, clearer, admin, stranger];
+        address[6] memory all = [keeper, canceller, clearer, safe(), oncall, stranger];
         for (uint256 i = 0; i < all.length; ++i) {
             if (all[i] != keeper) {
-                expectNotInRole(all[i], ISettlementGate.Role.Settler);
+                expectUnauthorized(all[i]);
                 vm.prank(all[i]);
                 gate.settleBatch(new InvoiceTerms[](0), GAS_PER_ITEM);
-                expectNotInRole(all[i], ISettlementGate.Role.Settler);
+                expectUnauthorized(all[i]);
                 vm.prank(all[i]);
                 gate.fundAndSettle(authorization, terms);
             }
             if (all[i] != canceller) {
-                expectNotInRole(all[i], ISettlementGate.Role.Canceller);
+                expectUnauthorized(all[i]);
                 vm.prank(all[i]);
                 gate.cancel(terms);
             }
         }
     }
 
-    function test_gate_needsAnEscrowAndAnAdmin() public {
-        vm.expectRevert(ISettlementGate.ZeroAddress.selector);
-        new SettlementGate(IInvoiceEscrow(address(0)), mintGate, admin, 1);
-        vm.expectRevert(ISettlementGate.ZeroAddress.selector);
-        new SettlementGate(escrow, mintGate, address(0), 1);
+    function test_gate_needsAnEscrowAndAManager() public {
+        vm.expectRevert(abi.encodeWithSelector(ISettlementGate.NotContract.selector, stranger));
+        new SettlementGate(IInvoiceEscrow(stranger), address(manager), address(0), address(0), 1);
+        vm.expectRevert(abi.encodeWithSelector(ISettlementGate.NotContract.selector, stranger));
+        new SettlementGate(escrow, stranger, address(0), address(0), 1);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -339,8 +300,15 @@ contract SettlementGateTest is EscrowTest {
     }
 
     function test_gate_zeroCancelsPerDayMeansNone() public {
-        gate = new SettlementGate(escrow, mintGate, admin, 0);
-        grant(ISettlementGate.Role.Canceller, canceller);
+        gate = new SettlementGate(escrow, address(manager), address(0), address(0), 0);
+        bytes4[] memory selectors = new bytes4[](1);
+        selectors[0] = gate.cancel.selector;
+        bytes memory call = abi.encodeCall(manager.setTargetFunctionRole, (address(gate), selectors, role("CANCELLER")));
+        vm.prank(safe());
+        manager.schedule(address(manager), call, 0);
+        vm.warp(NOW + 7 days);
+        vm.prank(safe());
+        manager.execute(address(manager), call);
         vm.expectRevert(
             abi.encodeWithSelector(ISettlementGate.TooManyCancels.selector, type(uint256).max, block.timestamp)
         );
@@ -362,36 +330,6 @@ contract SettlementGateTest is EscrowTest {
     /*//////////////////////////////////////////////////////////////
                                  PAY FROM
     //////////////////////////////////////////////////////////////*/
-
-    function clear(InvoiceTerms memory terms, address who, uint256 amount, uint64 validUntil, string memory key)
-        private
-        view
-        returns (Clearance memory)
-    {
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-                keccak256("Monay SettlementGate"),
-                keccak256("1"),
-                block.chainid,
-                address(gate)
-            )
-        );
-        bytes32 structHash = keccak256(
-            abi.encode(
-                keccak256("Clearance(bytes32 termsHash,address payer,uint256 amount,uint64 validUntil)"),
-                hashOf(terms),
-                who,
-                amount,
-                validUntil
-            )
-        );
-        return Clearance({
-            amount: amount,
-            validUntil: validUntil,
-            signature: sign(key, keccak256(abi.encodePacked(hex"1901", domain, structHash)))
-        });
-    }
 
     function ready(address who, uint256 amount) private {
         fund(who, amount);
@@ -417,9 +355,9 @@ contract SettlementGateTest is EscrowTest {
 
     function test_gate_payFromByTheMintGateNeedsNone() public {
         InvoiceTerms memory terms = gateTerms();
-        ready(mintGate, AMOUNT);
+        ready(address(mintGate), AMOUNT);
         Clearance memory none;
-        vm.prank(mintGate);
+        vm.prank(address(mintGate));
         gate.payFrom(terms, AMOUNT, none);
         assertEq(usdc.balanceOf(payee), AMOUNT, "payee");
         assertNothingLeft();
@@ -429,16 +367,18 @@ contract SettlementGateTest is EscrowTest {
         InvoiceTerms memory terms = gateTerms();
         ready(payer, AMOUNT);
         Clearance memory clearance = clear(terms, payer, AMOUNT, NOW + 900, "stranger");
-        expectNotInRole(stranger, ISettlementGate.Role.Clearer);
+        expectNotClearer(stranger);
         vm.prank(payer);
         gate.payFrom(terms, AMOUNT, clearance);
         clearance.signature = "";
-        expectNotInRole(address(0), ISettlementGate.Role.Clearer);
+        expectNotClearer(address(0));
         vm.prank(payer);
         gate.payFrom(terms, AMOUNT, clearance);
         // Not even if somebody made zero a clearer.
-        grant(ISettlementGate.Role.Clearer, address(0));
-        expectNotInRole(address(0), ISettlementGate.Role.Clearer);
+        uint64 id = role("CLEARER");
+        vm.prank(safe());
+        manager.grantRole(id, address(0), 0);
+        expectNotClearer(address(0));
         vm.prank(payer);
         gate.payFrom(terms, AMOUNT, clearance);
     }
@@ -502,14 +442,14 @@ contract SettlementGateTest is EscrowTest {
 
     function test_gate_payFromOfAPaidInvoiceReverts() public {
         InvoiceTerms memory terms = gateTerms();
-        ready(mintGate, 2 * AMOUNT);
+        ready(address(mintGate), 2 * AMOUNT);
         Clearance memory none;
-        vm.prank(mintGate);
+        vm.prank(address(mintGate));
         gate.payFrom(terms, AMOUNT, none);
         vm.expectRevert(abi.encodeWithSelector(ISettlementGate.NothingDue.selector, hashOf(terms)));
-        vm.prank(mintGate);
+        vm.prank(address(mintGate));
         gate.payFrom(terms, AMOUNT, none);
-        assertEq(usdc.balanceOf(mintGate), AMOUNT, "mint gate");
+        assertEq(usdc.balanceOf(address(mintGate)), AMOUNT, "mint gate");
     }
 
     /// @dev T3: with a token that takes a fee, what lies at the gate by chance would pay the difference.
@@ -518,8 +458,8 @@ contract SettlementGateTest is EscrowTest {
         InvoiceTerms memory terms = gateTerms();
         terms.token = address(token);
         token.mint(address(gate), AMOUNT);
-        token.mint(mintGate, AMOUNT);
-        vm.prank(mintGate);
+        token.mint(address(mintGate), AMOUNT);
+        vm.prank(address(mintGate));
         token.approve(address(gate), AMOUNT);
         Clearance memory none;
         vm.expectRevert(
@@ -527,7 +467,7 @@ contract SettlementGateTest is EscrowTest {
                 ISettlementGate.GateBalanceChanged.selector, address(token), AMOUNT, AMOUNT - AMOUNT / 100
             )
         );
-        vm.prank(mintGate);
+        vm.prank(address(mintGate));
         gate.payFrom(terms, AMOUNT, none);
     }
 

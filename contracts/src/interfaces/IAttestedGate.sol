@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {InvoiceTerms} from "./IInvoiceEscrow.sol";
+import {IInvoiceEscrow, InvoiceTerms} from "./IInvoiceEscrow.sol";
+import {ISettlementGate} from "./ISettlementGate.sol";
 
 /// @notice What the attestors say of money that came in off chain, beside the terms and the token it is for.
 /// @dev Signed (EIP-712, domain "Monay MintGate" or "Monay FloatGate", version "1", chain id, gate) as
@@ -44,8 +45,6 @@ interface IAttestedGate {
 
     // How the gates are put together.
 
-    /// @notice An address that has to be a contract is none.
-    error NotContract(address account);
     /// @notice The SettlementGate knows another gate in this place.
     error NotKnownToSettlementGate(address known, address here);
 
@@ -102,7 +101,7 @@ interface IAttestedGate {
     /// @notice An account has not what it has to have afterwards (base units).
     error WrongBalanceAfter(address account, uint256 balance, uint256 expected);
     /// @notice A gate left an allowance (base units).
-    error WrongAllowanceAfter(address owner, address spender, uint256 allowance, uint256 expected);
+    error AllowanceLeft(address owner, address spender, uint256 allowance);
 
     /// @notice Pays an open invoice with money that came in off chain, by anyone who carries the attestors' signatures.
     /// @dev The same selector at every gate.
@@ -128,6 +127,10 @@ interface IAttestedGate {
     /// @notice How many attestors have to sign.
     function setThreshold(uint8 next) external;
 
+    /// @notice Where invoices live.
+    function ESCROW() external view returns (IInvoiceEscrow);
+    /// @notice The only settler, besides none, whose invoices this gate pays.
+    function SETTLEMENT_GATE() external view returns (ISettlementGate);
     /// @notice The token of this gate.
     function TOKEN() external view returns (address);
     /// @notice What this gate has issued and has not taken back, base units: the token's supply; of a float, all that

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {InvoiceTerms} from "./IInvoiceEscrow.sol";
+import {IInvoiceEscrow, InvoiceTerms} from "./IInvoiceEscrow.sol";
 
 /// @notice A payer's EIP-3009 authorization. Token and receiver are not in it: they follow from the terms.
 struct Authorization {
@@ -80,6 +80,8 @@ interface ISettlementGate {
         external
         returns (uint256 paid);
 
+    /// @notice Where invoices live.
+    function ESCROW() external view returns (IInvoiceEscrow);
     /// @notice The gate that mints a token of ours; zero: none.
     function MINT_GATE() external view returns (address);
     /// @notice The gate that pays from a float of a token that is not ours; zero: none.
