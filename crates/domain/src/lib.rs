@@ -6,19 +6,24 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod ach;
 pub mod actions;
 pub mod block;
 pub mod ids;
 pub mod intent;
 pub mod invoice;
 pub mod mint;
+pub mod ledger;
 pub mod money;
 pub mod project;
 pub mod rails;
+pub mod receipt;
 pub mod request;
 pub mod scope;
 pub mod tier;
+pub mod token_rail;
 pub mod wallet;
+pub mod withdrawal;
 
 /// Declares an enum of words that travel as text: in JSON, in Postgres, in logs. One list, both directions.
 macro_rules! words {
