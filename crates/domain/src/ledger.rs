@@ -616,8 +616,11 @@ impl Entry {
             }
         }
         // A return that is debited where the reserve lies takes from `bank_cash` there and gives it back: nothing moves there.
-        let legs: Vec<Leg> =
-            sums.into_iter().filter(|(_, amount)| *amount != 0).map(|(account, amount)| Leg { account, amount }).collect();
+        let legs: Vec<Leg> = sums
+            .into_iter()
+            .filter(|(_, amount)| *amount != 0)
+            .map(|(account, amount)| Leg { account, amount })
+            .collect();
         if legs.is_empty() {
             return Err(EntryError::Empty(kind));
         }

@@ -20,6 +20,7 @@ pub mod rails;
 pub mod receipt;
 pub mod request;
 pub mod scope;
+pub mod steps;
 pub mod tier;
 pub mod token_rail;
 pub mod wallet;

@@ -113,3 +113,19 @@ impl fmt::Display for Units {
         write!(f, "{}.{}", self.0 / ONE, decimals.get(..shown).unwrap_or("00"))
     }
 }
+
+impl serde::Serialize for Units {
+    /// Base units as digits: JSON numbers lose what is above 2^53 in most readers.
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&self.0)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Units {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+        text.parse()
+            .map(Self)
+            .map_err(|_| serde::de::Error::custom("base units are written as digits, like \"150000000\""))
+    }
+}

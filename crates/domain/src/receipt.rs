@@ -9,8 +9,9 @@
 //! chargeback's id; nothing where it comes once) and applied once; one that is too early ([`Refusal::TooEarly`]) waits beside the
 //! receipt and is offered again after the next.
 
-use crate::ledger::{Entry, EntryError, EntryKind, Key, Location, Names, Part, Phase};
+use crate::ledger::{Entry, EntryKind, Key, Location, Names, Part, Phase};
 use crate::money::Units;
+use crate::steps::{Refusal, comes_later};
 use crate::words;
 
 words! {
@@ -194,22 +195,60 @@ pub enum Event {
     Submitted,
     Declined,
     /// `amount`: before the provider's own `fee`, which it keeps.
-    Settled { amount: Units, fee: Units, arrival: Arrival },
+    Settled {
+        amount: Units,
+        fee: Units,
+        arrival: Arrival,
+    },
     Held,
     Cleared,
     Accepted,
     /// `token`: `tempo/42431`.
-    Minted { token: String, amount: Units },
-    FloatPaid { chain: String, amount: Units },
-    Returned { trace: String, amount: Units, from: Location },
-    ReturnUndone { trace: String, to: Location },
-    ChargebackOpened { trace: String, amount: Units, from: Location },
-    ChargebackWon { trace: String, to: Location },
-    ChargebackLost { trace: String },
-    ClawedBack { trace: String, token: String, amount: Units },
-    ToppedUp { trace: String, amount: Units },
-    Restored { trace: String, amount: Units },
-    GivenBack { trace: String },
+    Minted {
+        token: String,
+        amount: Units,
+    },
+    FloatPaid {
+        chain: String,
+        amount: Units,
+    },
+    Returned {
+        trace: String,
+        amount: Units,
+        from: Location,
+    },
+    ReturnUndone {
+        trace: String,
+        to: Location,
+    },
+    ChargebackOpened {
+        trace: String,
+        amount: Units,
+        from: Location,
+    },
+    ChargebackWon {
+        trace: String,
+        to: Location,
+    },
+    ChargebackLost {
+        trace: String,
+    },
+    ClawedBack {
+        trace: String,
+        token: String,
+        amount: Units,
+    },
+    ToppedUp {
+        trace: String,
+        amount: Units,
+    },
+    Restored {
+        trace: String,
+        amount: Units,
+    },
+    GivenBack {
+        trace: String,
+    },
 }
 
 impl Event {
@@ -355,50 +394,6 @@ pub struct Step {
     pub entries: Vec<Entry>,
 }
 
-/// Why an event is not applied.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// It was. Doing it again does nothing.
-    #[error("this was applied before")]
-    Already,
-    /// Something must come first.
-    #[error("'{event}' is too early for a receipt that is {state}")]
-    TooEarly {
-        /// The receipt's state.
-        state: ReceiptState,
-        /// The event.
-        event: EventKind,
-    },
-    /// It contradicts what is known: for a person to look at.
-    #[error("'{event}' cannot happen to a receipt that is {state}")]
-    Impossible {
-        /// The receipt's state.
-        state: ReceiptState,
-        /// The event.
-        event: EventKind,
-    },
-    /// The amount is another than there can be: for a person to look at.
-    #[error("'{event}' says {said}, and there are {there}")]
-    Amount {
-        /// The event.
-        event: EventKind,
-        /// What it says, base units.
-        said: Units,
-        /// What can be, at most or exactly.
-        there: Units,
-    },
-    /// It cannot be booked.
-    #[error(transparent)]
-    Entry(#[from] EntryError),
-}
-
-impl Refusal {
-    /// Whether the event may be offered again later.
-    pub const fn may_come_later(&self) -> bool {
-        matches!(self, Self::TooEarly { .. })
-    }
-}
-
 /// `a - b`, or nothing: what is left of an amount after a part of it.
 const fn less(a: Units, b: Units) -> Units {
     Units(a.0.saturating_sub(b.0))
@@ -411,7 +406,15 @@ fn sum(units: impl IntoIterator<Item = Units>) -> Units {
 impl Receipt {
     /// A receipt nothing has happened to.
     #[allow(clippy::too_many_arguments)]
-    pub fn new(id: &str, rail: FiatRail, provider: &str, bank: &str, customer: &str, principal: Units, fee: Units) -> Self {
+    pub fn new(
+        id: &str,
+        rail: FiatRail,
+        provider: &str,
+        bank: &str,
+        customer: &str,
+        principal: Units,
+        fee: Units,
+    ) -> Self {
         let none = Units(0);
         Self {
             id: id.to_owned(),
@@ -484,19 +487,10 @@ impl Receipt {
 
     /// Too early if a state that can still be reached takes it, else impossible.
     fn not_now(&self, event: EventKind) -> Refusal {
-        let (mut reached, mut next) = (vec![self.state], vec![self.state]);
-        while let Some(state) = next.pop() {
-            for &(.., to) in TRANSITIONS.iter().filter(|(from, ..)| *from == state) {
-                if !reached.contains(&to) {
-                    reached.push(to);
-                    next.push(to);
-                }
-            }
-        }
-        let takes = |state: &ReceiptState| TRANSITIONS.iter().any(|(from, of, ..)| (*from, *of) == (*state, event));
-        match reached.iter().any(takes) {
-            true => Refusal::TooEarly { state: self.state, event },
-            false => Refusal::Impossible { state: self.state, event },
+        let (state, rows) = (self.state, TRANSITIONS.iter().map(|&(from, of, _, to)| (from, of, to)));
+        match comes_later(rows, state, event) {
+            true => Refusal::TooEarly { state: state.as_str(), event: event.as_str() },
+            false => Refusal::Impossible { state: state.as_str(), event: event.as_str() },
         }
     }
 }
@@ -587,15 +581,14 @@ impl Work<'_> {
         if fee.0 == 0 {
             return Ok(());
         }
-        let names =
-            Names { place: Some(Location::Provider(self.receipt.provider.clone())), ..Names::default() };
+        let names = Names { place: Some(Location::Provider(self.receipt.provider.clone())), ..Names::default() };
         self.book(EntryKind::ProviderFee, &names, &[(Part::Amount, fee)])
     }
 
     /// Nobody asked for a certain amount: what came is what it is about.
     fn received(&mut self, amount: Units, arrival: &Arrival) -> Result<(), Refusal> {
         if self.receipt.booked || self.receipt.state != S::Initiated {
-            return Err(Refusal::Impossible { state: self.receipt.state, event: E::Settled });
+            return Err(self.impossible(E::Settled));
         }
         if amount <= self.receipt.fee {
             return Err(self.amount(amount, self.receipt.gross()));
@@ -665,7 +658,7 @@ impl Work<'_> {
         if !self.receipt.booked {
             // Nothing was there yet, so that nothing is taken. Part of nothing is not understood before it settles.
             if amount != self.receipt.gross() {
-                return Err(Refusal::TooEarly { state: self.receipt.state, event: E::Returned });
+                return Err(self.too_early(E::Returned));
             }
             self.receipt.takings.push(taking);
             return self.void();
@@ -673,12 +666,8 @@ impl Work<'_> {
         self.unclear()?;
         let deficit = self.goes_missing(amount);
         (taking.held, taking.fee, taking.owed) = self.absorb(amount);
-        let parts = [
-            (Part::Held, taking.held),
-            (Part::Fee, taking.fee),
-            (Part::Owed, taking.owed),
-            (Part::Deficit, deficit),
-        ];
+        let parts =
+            [(Part::Held, taking.held), (Part::Fee, taking.fee), (Part::Owed, taking.owed), (Part::Deficit, deficit)];
         self.receipt.takings.push(taking);
         self.book(EntryKind::Returned, &Names { place: Some(from), ..Names::default() }, &parts)
     }
@@ -686,7 +675,7 @@ impl Work<'_> {
     fn opened(&mut self, trace: String, amount: Units, from: Location) -> Result<(), Refusal> {
         self.can_be_taken(amount)?;
         if !self.receipt.booked {
-            return Err(Refusal::TooEarly { state: self.receipt.state, event: E::ChargebackOpened });
+            return Err(self.too_early(E::ChargebackOpened));
         }
         self.unclear()?;
         let deficit = self.goes_missing(amount);
@@ -705,9 +694,10 @@ impl Work<'_> {
 
     fn lost(&mut self, trace: &str) -> Result<(), Refusal> {
         let at = self.taking(TakingKind::Chargeback, trace, E::ChargebackLost)?;
-        let Some(amount) = self.receipt.takings.get(at).filter(|taking| taking.state == TakingState::Open).map(|t| t.amount)
+        let Some(amount) =
+            self.receipt.takings.get(at).filter(|taking| taking.state == TakingState::Open).map(|t| t.amount)
         else {
-            return Err(Refusal::Impossible { state: self.receipt.state, event: E::ChargebackLost });
+            return Err(self.impossible(E::ChargebackLost));
         };
         let (held, fee, owed) = self.absorb(amount);
         if let Some(taking) = self.receipt.takings.get_mut(at) {
@@ -722,7 +712,7 @@ impl Work<'_> {
         let event = self.event.kind();
         let at = self.taking(kind, trace, event)?;
         let Some(taking) = self.receipt.takings.get_mut(at) else {
-            return Err(Refusal::TooEarly { state: self.receipt.state, event });
+            return Err(self.too_early(event));
         };
         let was = std::mem::replace(&mut taking.state, TakingState::Undone);
         let (amount, held, fee, owed) = (taking.amount, taking.held, taking.fee, taking.owed);
@@ -736,7 +726,7 @@ impl Work<'_> {
                 let parts = [(Part::Held, held), (Part::Fee, fee), (Part::Owed, owed)];
                 self.book(EntryKind::ReturnUndone, &names, &parts)
             }
-            TakingState::Undone => Err(Refusal::Impossible { state: self.receipt.state, event }),
+            TakingState::Undone => Err(self.impossible(event)),
         }
     }
 
@@ -785,7 +775,8 @@ impl Work<'_> {
         let held = amount.min(self.receipt.held);
         self.receipt.held = less(self.receipt.held, held);
         let rest = less(amount, held);
-        let gone = self.receipt.takings.iter().filter(|taking| taking.state != TakingState::Undone).map(|taking| taking.fee);
+        let gone =
+            self.receipt.takings.iter().filter(|taking| taking.state != TakingState::Undone).map(|taking| taking.fee);
         let fee = match self.receipt.something_out() {
             true => Units(0),
             false => rest.min(less(self.receipt.fee, sum(gone))),
@@ -795,7 +786,7 @@ impl Work<'_> {
 
     fn taking(&self, kind: TakingKind, trace: &str, event: EventKind) -> Result<usize, Refusal> {
         let found = self.receipt.takings.iter().position(|taking| taking.kind == kind && taking.trace == trace);
-        found.ok_or(Refusal::TooEarly { state: self.receipt.state, event })
+        found.ok_or(self.too_early(event))
     }
 
     /// No more is taken back than was paid.
@@ -808,7 +799,15 @@ impl Work<'_> {
     }
 
     fn amount(&self, said: Units, there: Units) -> Refusal {
-        Refusal::Amount { event: self.event.kind(), said, there }
+        Refusal::Amount { event: self.event.kind().as_str(), said, there }
+    }
+
+    fn too_early(&self, event: EventKind) -> Refusal {
+        Refusal::TooEarly { state: self.receipt.state.as_str(), event: event.as_str() }
+    }
+
+    fn impossible(&self, event: EventKind) -> Refusal {
+        Refusal::Impossible { state: self.receipt.state.as_str(), event: event.as_str() }
     }
 
     fn void(&mut self) -> Result<(), Refusal> {
@@ -836,7 +835,13 @@ impl Work<'_> {
         self.book_as(kind, Phase::Single, names, parts)
     }
 
-    fn book_as(&mut self, kind: EntryKind, phase: Phase, names: &Names, parts: &[(Part, Units)]) -> Result<(), Refusal> {
+    fn book_as(
+        &mut self,
+        kind: EntryKind,
+        phase: Phase,
+        names: &Names,
+        parts: &[(Part, Units)],
+    ) -> Result<(), Refusal> {
         let names = Names {
             bank: Some(self.receipt.bank.clone()),
             provider: Some(self.receipt.provider.clone()),
@@ -845,5 +850,89 @@ impl Work<'_> {
         };
         self.entries.push(Entry::new(self.key_of(kind), phase, &names, parts)?);
         Ok(())
+    }
+}
+
+words! {
+    /// How likely it is that a customer's money is taken back.
+    RiskTier {
+        /// Known, and never was.
+        Low = "low",
+        /// Nothing is known.
+        Normal = "normal",
+        /// Something speaks against it.
+        High = "high",
+    }
+}
+
+words! {
+    /// What the tokens are for.
+    Purpose {
+        /// An invoice of somebody else's.
+        Invoice = "invoice",
+        /// The customer's own wallet, or to be handed in for money: a card would be a cash machine.
+        OwnWallet = "own_wallet",
+    }
+}
+
+/// How long money is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Not at all, as far as own capital can stand in; beyond that as long as stands here, in banking days from settlement.
+    AtOnceOr(u16),
+    /// As long as this, in banking days from settlement.
+    BankingDays(u16),
+}
+
+/// The default policy. The ordinary window of ACH is two banking days, and what comes on the last of them is known on the next; its
+/// tail of sixty days is not held for but covered by own capital, limits and recourse.
+pub const HOLDS: &[(FiatRail, RiskTier, Hold)] = &[
+    (FiatRail::Card, RiskTier::Low, Hold::AtOnceOr(1)),
+    (FiatRail::Card, RiskTier::Normal, Hold::AtOnceOr(2)),
+    (FiatRail::Card, RiskTier::High, Hold::BankingDays(5)),
+    (FiatRail::Ach, RiskTier::Low, Hold::BankingDays(3)),
+    (FiatRail::Ach, RiskTier::Normal, Hold::BankingDays(4)),
+    (FiatRail::Ach, RiskTier::High, Hold::BankingDays(10)),
+    (FiatRail::Wire, RiskTier::Low, Hold::BankingDays(0)),
+    (FiatRail::Wire, RiskTier::Normal, Hold::BankingDays(0)),
+    (FiatRail::Wire, RiskTier::High, Hold::BankingDays(0)),
+    (FiatRail::Rtp, RiskTier::Low, Hold::BankingDays(0)),
+    (FiatRail::Rtp, RiskTier::Normal, Hold::BankingDays(0)),
+    (FiatRail::Rtp, RiskTier::High, Hold::BankingDays(0)),
+];
+
+/// The policy's hold for a rail and tier.
+pub fn hold(rail: FiatRail, risk: RiskTier) -> Hold {
+    let row = HOLDS.iter().find(|(of, tier, _)| (*of, *tier) == (rail, risk));
+    // Every pair is in the table, which a test holds to; what is not would be held long.
+    row.map_or(Hold::BankingDays(10), |(.., hold)| *hold)
+}
+
+impl Hold {
+    /// Whether the money may be minted at once: own capital stands in. `headroom`: own capital that is free for that.
+    pub fn is_at_once(self, purpose: Purpose, amount: Units, headroom: Units) -> bool {
+        matches!(self, Self::AtOnceOr(_)) && purpose == Purpose::Invoice && amount <= headroom
+    }
+
+    /// The day from which money that settled on `settled` may be minted.
+    pub fn clears_on(self, settled: time::Date) -> time::Date {
+        let (Self::AtOnceOr(days) | Self::BankingDays(days)) = self;
+        match days {
+            // Final when it is credited: on a Sunday too.
+            0 => settled,
+            days => crate::ach::after_banking_days(settled, days),
+        }
+    }
+}
+
+impl Receipt {
+    /// Whether the wallet it pays into counts as funded: the money is accepted, so that paying mints and pays at once.
+    pub fn is_funded(&self) -> bool {
+        matches!(self.state, S::Cleared | S::Minted)
+    }
+
+    /// Whether tokens may be ordered for it: what is mintable, and nothing of it taken back.
+    pub fn clearable(&self) -> Option<Units> {
+        (self.state == S::Cleared && self.mintable.0 > 0 && self.taken().0 == 0).then_some(self.mintable)
     }
 }
