@@ -17,8 +17,19 @@ const contracts = {
   InvoiceEscrow: "InvoiceEscrow.sol",
   Purse: "Purse.sol",
   SettlementGate: "SettlementGate.sol",
+  MintGate: "MintGate.sol",
+  FloatGate: "FloatGate.sol",
+  ReserveToken: "ReserveToken.sol",
+  Governance: "Governance.sol",
   TestUSDC: "TestUSDC.sol",
   TestUSDCProxy: "TestUSDC.sol",
+};
+
+// Safe's own contracts as their makers built them, so that they have the addresses that Safe has on other chains.
+const safe = join(here, "..", "node_modules", "@safe-global", "safe-smart-account", "build", "artifacts", "contracts");
+const safeContracts = {
+  Safe: "Safe.sol",
+  SafeProxyFactory: join("proxies", "SafeProxyFactory.sol"),
 };
 
 // The deployer that exists at this address on every chain (or can be brought there by anyone), and our salt.
@@ -69,6 +80,11 @@ for (const [contractName, source] of Object.entries(contracts)) {
     bytecode: out.bytecode.object,
     deployedBytecode: out.deployedBytecode.object,
   });
+}
+
+for (const [contractName, source] of Object.entries(safeContracts)) {
+  const { abi, bytecode, deployedBytecode } = JSON.parse(readFileSync(join(safe, source, `${contractName}.json`), "utf8"));
+  publish(contractName, { contractName, abi, bytecode, deployedBytecode });
 }
 
 // EIP-1014. test/Deployment.t.sol checks both values in Solidity once more.

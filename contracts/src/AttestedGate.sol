@@ -6,7 +6,7 @@ import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessMana
 import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
 import {Deposit, IAttestedGate, Reserve} from "./interfaces/IAttestedGate.sol";
@@ -26,7 +26,7 @@ import {Tokens} from "./libraries/Tokens.sol";
 /// That no invoice gets more than its amount needs no books here: what is issued is what `paid` rises by in the same
 /// call, and the escrow never lets `paid` rise above the amount. It is never measured by balances, so what anyone sends
 /// to an invoice, a gate or the payee blocks nothing.
-abstract contract AttestedGate is IAttestedGate, AccessManaged, EIP712, ReentrancyGuardTransient {
+abstract contract AttestedGate is IAttestedGate, AccessManaged, ReentrancyGuardTransient {
     using Terms for InvoiceTerms;
 
     /// @dev What changes often, and what is read with it: one slot.
@@ -69,6 +69,12 @@ abstract contract AttestedGate is IAttestedGate, AccessManaged, EIP712, Reentran
     bytes32 private constant RESERVE_TYPEHASH =
         keccak256("ReserveAttestation(address token,uint128 allocation,uint64 nonce,uint64 asOf)");
 
+    /// @dev EIP-712 type hash of the domain.
+    bytes32 private constant DOMAIN_TYPEHASH =
+        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+
+    /// @dev Of the EIP-712 domain.
+    bytes32 private immutable _NAME_HASH;
     /// @inheritdoc IAttestedGate
     IInvoiceEscrow public immutable ESCROW;
     /// @inheritdoc IAttestedGate
@@ -91,8 +97,8 @@ abstract contract AttestedGate is IAttestedGate, AccessManaged, EIP712, Reentran
     /// @param token May not be there yet.
     constructor(string memory name, ISettlementGate settlementGate, address token, uint8 threshold_, uint96 dailyCap_)
         AccessManaged(IAccessManaged(address(settlementGate)).authority())
-        EIP712(name, "1")
     {
+        _NAME_HASH = keccak256(bytes(name));
         SETTLEMENT_GATE = settlementGate;
         ESCROW = settlementGate.ESCROW();
         _MINT_GATE = settlementGate.MINT_GATE();
@@ -249,7 +255,9 @@ abstract contract AttestedGate is IAttestedGate, AccessManaged, EIP712, Reentran
     function _mustBeAttested(bytes32 structHash, bytes[] calldata signatures) private view {
         uint256 needed = _limits.threshold;
         if (signatures.length < needed) revert TooFewSignatures(signatures.length, needed);
-        bytes32 digest = _hashTypedDataV4(structHash);
+        bytes32 domain =
+            keccak256(abi.encode(DOMAIN_TYPEHASH, _NAME_HASH, keccak256("1"), block.chainid, address(this)));
+        bytes32 digest = MessageHashUtils.toTypedDataHash({domainSeparator: domain, structHash: structHash});
         IAccessManager manager = IAccessManager(authority());
         address previous = address(0);
         for (uint256 i = 0; i < signatures.length; ++i) {

@@ -311,12 +311,7 @@ contract MintAndPayTest is GateTest {
         uint64 attestor = role("ATTESTOR");
         vm.prank(safe());
         manager.grantRole(attestor, address(0), 0);
-        vm.warp(NOW + 5 days);
-        bytes[] memory by = new bytes[](2);
-        InvoiceTerms memory terms = mintTerms();
-        vm.expectRevert(abi.encodeWithSelector(IAttestedGate.NotAttestor.selector, address(0)));
-        Deposit memory given = deposit();
-        mintGate.mintAndPay(terms, given, by);
+        mintBy(new bytes[](2), abi.encodeWithSelector(IAttestedGate.NotAttestor.selector, address(0)));
     }
 
     /// @dev Whatever bit of what was signed differs, nothing is minted.

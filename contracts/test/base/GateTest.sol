@@ -9,7 +9,7 @@ import {InvoiceTerms} from "../../src/interfaces/IInvoiceEscrow.sol";
 import {IMintGate} from "../../src/interfaces/IMintGate.sol";
 import {Clearance} from "../../src/interfaces/ISettlementGate.sol";
 import {EscrowTest} from "./EscrowTest.sol";
-import {AccessManager, GovernanceTable, Installer} from "./Governance.sol";
+import {GovernanceTable, IManager, Installer} from "./GovernanceTable.sol";
 
 /// @notice All gates of a chain with their token and their governance, as a deployment puts them together.
 abstract contract GateTest is EscrowTest {
@@ -24,7 +24,7 @@ abstract contract GateTest is EscrowTest {
     bytes internal MINT_GATE_CODE = vm.getCode("MintGate.sol:MintGate");
     bytes internal FLOAT_GATE_CODE = vm.getCode("FloatGate.sol:FloatGate");
 
-    AccessManager internal manager;
+    IManager internal manager;
     GovernanceTable internal table;
     Installer internal installer;
     SettlementGate internal gate;
@@ -63,8 +63,7 @@ abstract contract GateTest is EscrowTest {
         for (uint256 i = 1; i < places.length; ++i) {
             places[i] = vm.computeCreateAddress(address(installer), i);
         }
-        manager =
-            AccessManager(installer.create(vm.getCode("AccessManager.sol:AccessManager"), abi.encode(address(this))));
+        manager = IManager(installer.create(vm.getCode("Governance.sol:Governance"), abi.encode(address(this))));
         gate = SettlementGate(
             installer.create(
                 type(SettlementGate).creationCode, abi.encode(escrow, places[1], places[3], places[4], CANCELS_PER_DAY)
@@ -85,7 +84,7 @@ abstract contract GateTest is EscrowTest {
 
     function govern(address admin) private {
         table = new GovernanceTable();
-        table.setTarget("AccessManager", address(manager));
+        table.setTarget("Governance", address(manager));
         table.setTarget("SettlementGate", address(gate));
         table.setTarget("MintGate", address(mintGate));
         table.setTarget("FloatGate", address(floatGate));
@@ -98,7 +97,7 @@ abstract contract GateTest is EscrowTest {
             table.setHolder("attestors", makeAddress(attestors[i]));
         }
         manager.multicall(table.calls(manager));
-        manager.renounceRole(manager.ADMIN_ROLE(), address(this));
+        manager.revokeRole(manager.ADMIN_ROLE(), address(this));
     }
 
     function insert(string memory name) private {

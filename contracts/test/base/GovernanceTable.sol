@@ -5,8 +5,8 @@ import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessMana
 
 import {Vm} from "./Vm.sol";
 
-/// @notice The `AccessManager` as it is published: built with other settings than these tests, so not imported.
-interface AccessManager is IAccessManager {
+/// @notice `Governance` as it is published: built with other settings than these tests, so not imported.
+interface IManager is IAccessManager {
     function multicall(bytes[] calldata data) external returns (bytes[] memory results);
     function ADMIN_ROLE() external view returns (uint64);
 }
@@ -35,7 +35,7 @@ contract Installer {
     }
 }
 
-/// @notice Sets up an `AccessManager` as contracts/governance/roles.json says, the way a deployment does it.
+/// @notice Sets up `Governance` as contracts/governance/roles.json says, the way a deployment does it.
 contract GovernanceTable {
     Vm private constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
 
@@ -59,7 +59,7 @@ contract GovernanceTable {
     }
 
     /// @notice All calls to the manager, to be made by its first admin in one `multicall`, before he steps back.
-    function calls(AccessManager manager) external returns (bytes[] memory) {
+    function calls(IManager manager) external returns (bytes[] memory) {
         delete _calls;
         for (uint256 i = 0; _has(".roles", i); ++i) {
             string memory path = _entry(".roles", i);
@@ -95,7 +95,7 @@ contract GovernanceTable {
         return _calls;
     }
 
-    function _targetCalls(AccessManager manager, string memory path) private {
+    function _targetCalls(IManager manager, string memory path) private {
         address target = _targets[_string(path, ".contract")];
         if (target == address(0)) return; // not every chain has all of them
         _calls.push(abi.encodeCall(manager.setTargetAdminDelay, (target, uint32(_number(path, ".adminDelay")))));
