@@ -155,14 +155,18 @@ abstract contract GateTest is EscrowTest {
     }
 
     function depositHash(InvoiceTerms memory terms, Deposit memory given) internal pure returns (bytes32) {
+        return depositHash({termsHash: hashOf(terms), token: terms.token, given: given});
+    }
+
+    function depositHash(bytes32 termsHash, address token, Deposit memory given) internal pure returns (bytes32) {
         return keccak256(
             abi.encode(
                 keccak256(
                     "DepositAttestation(bytes32 depositId,bytes32 termsHash,address token,uint128 amount,uint64 validUntil)"
                 ),
                 given.depositId,
-                hashOf(terms),
-                terms.token,
+                termsHash,
+                token,
                 given.amount,
                 given.validUntil
             )
