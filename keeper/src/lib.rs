@@ -13,12 +13,14 @@ mod watcher;
 
 pub use signers::MAX_IN_FLIGHT;
 
+use alloy_sol_types::SolCall;
 use chain::Chain;
 use domain::intent::IntentKind;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
+use terms::abi::ISettlementGate;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -39,6 +41,22 @@ pub enum Duty {
 }
 
 impl Duty {
+    /// The name of the role at the gate that its keys need, in the table of roles.
+    pub const fn role(self) -> &'static str {
+        match self {
+            Self::Settle => "SETTLER",
+            Self::Cancel => "CANCELLER",
+        }
+    }
+
+    /// The gate's function on an EVM chain that its keys have to be able to call: its selector.
+    pub const fn selector(self) -> [u8; 4] {
+        match self {
+            Self::Settle => ISettlementGate::settleBatchCall::SELECTOR,
+            Self::Cancel => ISettlementGate::cancelCall::SELECTOR,
+        }
+    }
+
     /// The intents it carries out.
     pub const fn kinds(self) -> &'static [IntentKind] {
         match self {

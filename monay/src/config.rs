@@ -14,7 +14,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use terms::Pubkey;
+use terms::{GateKind, Pubkey};
 
 /// Environment variables that begin with this are configuration keys.
 const PREFIX: &str = "MONAY__";
@@ -43,6 +43,9 @@ pub struct Config {
     /// The indexer.
     #[serde(default)]
     pub indexer: IndexerConfig,
+    /// The attestor: each is a process of its own, with a key, a log and a statement of its own.
+    #[serde(default)]
+    pub attestor: AttestorConfig,
     /// The vault.
     #[serde(default)]
     pub vault: VaultConfig,
@@ -106,6 +109,25 @@ pub struct IndexerConfig {
     pub poll_ms: u64,
 }
 
+/// An attestor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AttestorConfig {
+    /// A file with its private key: 64 hex digits, readable by its owner only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+    /// The file it writes every decision to. It only grows, and must not get lost: on a disk of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_file: Option<PathBuf>,
+    /// A bank's statement as CSV, `reference,amount`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statement_file: Option<PathBuf>,
+    /// Milliseconds between two looks when nothing wakes it.
+    pub poll_ms: u64,
+    /// Milliseconds until an order that was refused is looked at again.
+    pub ask_again_ms: u64,
+}
+
 /// The vault.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -131,6 +153,45 @@ pub struct ChainConfig {
     /// The tier at which a deposit is settled: seen, safe or final.
     #[serde(default = "defaults::settle_at")]
     pub settle_at: Tier,
+    /// The gate that pays invoices with money from off chain, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mint: Option<MintConfig>,
+}
+
+/// A gate that pays invoices with money from off chain, when attestors have signed for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MintConfig {
+    /// The token rail that the chain serves: `tempo`, `circle`, `monay`.
+    pub rail: String,
+    /// What the gate does: `mint` makes and burns our own token, `float` pays a token that is not ours from what it holds.
+    pub kind: MintKind,
+    /// The gate.
+    pub gate: Address,
+    /// How many attestors have to sign.
+    pub threshold: u32,
+    /// Who they are.
+    pub attestors: Vec<Address>,
+}
+
+/// Which kind of gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MintKind {
+    /// `MintGate`.
+    Mint,
+    /// `FloatGate`.
+    Float,
+}
+
+impl MintKind {
+    /// As the protocol has it.
+    pub const fn kind(self) -> GateKind {
+        match self {
+            Self::Mint => GateKind::Mint,
+            Self::Float => GateKind::Float,
+        }
+    }
 }
 
 /// Solana. The cluster is the one that this program was built for.
@@ -222,6 +283,12 @@ impl Default for KeeperConfig {
             max_fee_gwei: 100,
             lease_ms: 3_000,
         }
+    }
+}
+
+impl Default for AttestorConfig {
+    fn default() -> Self {
+        Self { key_file: None, log_file: None, statement_file: None, poll_ms: 500, ask_again_ms: 5_000 }
     }
 }
 

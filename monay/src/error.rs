@@ -28,6 +28,9 @@ pub enum Error {
     /// The keeper.
     #[error("keeper: {0}")]
     Keeper(#[from] keeper::Error),
+    /// The attestor.
+    #[error("attestor: {0}")]
+    Attestor(#[from] attestor::Error),
     /// The API.
     #[error("api: {0}")]
     Api(#[from] api::Error),

@@ -35,6 +35,11 @@ enum Command {
     Keeper(ServiceArgs),
     /// Look at the time: end what has run out of it. Its key is not the keeper's.
     Coordinator(ServiceArgs),
+    /// Say that money came in: sign for deposits that the books and the provider's statement both show.
+    ///
+    /// Each attestor is a process of its own, with a key, a log and a statement that no other has (section [attestor]).
+    #[command(verbatim_doc_comment)]
+    Attestor(ServiceArgs),
     /// Bring the schema up to date and make the configured chain known. Safe to run again.
     Migrate,
     /// Read the chain anew and compare: is the mirror in Postgres what the blocks say?
@@ -123,6 +128,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Error> {
         Command::Indexer(args) => service(Service::Indexer, &load()?, &args).await,
         Command::Keeper(args) => service(Service::Keeper, &load()?, &args).await,
         Command::Coordinator(args) => service(Service::Coordinator, &load()?, &args).await,
+        Command::Attestor(args) => service(Service::Attestor, &load()?, &args).await,
         Command::Migrate => setup::migrate(&load()?).await,
         Command::Rebuild(args) => rebuild::run(&load()?, args).await,
         Command::Tenant(args) => {

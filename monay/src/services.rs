@@ -3,13 +3,17 @@
 use crate::config::{ChainConfig, Config, KeeperConfig, LogFormat, SolanaConfig};
 use crate::{Error, setup};
 use alloy::signers::local::PrivateKeySigner;
+use attestor::Attestor;
+use attestor::gates::EvmGate;
+use attestor::statement::CsvFile;
 use chain::Chain;
 use chain::evm::Evm;
 use keeper::Duty;
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 use store::Store;
-use terms::abi::ISettlementGate::hasRoleCall;
+use terms::MintGate;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing_subscriber::EnvFilter;
@@ -31,10 +35,12 @@ pub enum Service {
     Keeper,
     /// Ends what has run out of time.
     Coordinator,
+    /// Says that money came in.
+    Attestor,
 }
 
 impl Service {
-    /// All of them, in the order they are started.
+    /// All that every installation has, in the order they are started.
     pub const ALL: [Self; 4] = [Self::Indexer, Self::Keeper, Self::Coordinator, Self::Api];
 
     /// Its name, which is also its subcommand.
@@ -44,6 +50,7 @@ impl Service {
             Self::Indexer => "indexer",
             Self::Keeper => "keeper",
             Self::Coordinator => "coordinator",
+            Self::Attestor => "attestor",
         }
     }
 }
@@ -122,8 +129,37 @@ pub async fn run(service: Service, config: &Config, chain: Option<&str>, with_pa
         }
         Service::Keeper => run_keeper(Duty::Settle, "keeper", config, which, store, stop).await?,
         Service::Coordinator => run_keeper(Duty::Cancel, "coordinator", config, which, store, stop).await?,
+        Service::Attestor => {
+            let attestor = open_attestor(config, store).await?;
+            println!("{READY}");
+            attestor.run(stop).await?;
+        }
     }
     Ok(())
+}
+
+/// An attestor has to see every gate there is: all rails together must stay within the reserve.
+async fn open_attestor(config: &Config, store: Store) -> Result<Attestor<EvmGate, CsvFile>, Error> {
+    let section = &config.attestor;
+    let file = |path: &Option<PathBuf>, key: &str| path.clone().ok_or_else(|| missing(&format!("attestor.{key}")));
+    let key = setup::read_key(&file(&section.key_file, "key_file")?)?;
+    let log = file(&section.log_file, "log_file")?;
+    let statement = CsvFile { path: file(&section.statement_file, "statement_file")? };
+    let mut gates = Vec::new();
+    for settings in config.chains.values() {
+        let Some(mint) = &settings.mint else { continue };
+        let node = Evm::connect(&settings.rpc_url, settings.id, None).await?;
+        let gate = MintGate { kind: mint.kind.kind(), chain: settings.id, address: mint.gate };
+        gates.push(EvmGate::connect(node, gate, settings.token).await?);
+    }
+    if gates.is_empty() {
+        return Err(Error::Config("no chain has a `mint` section, and an attestor needs one".into()));
+    }
+    let how = attestor::Config {
+        poll: Duration::from_millis(section.poll_ms.max(1)),
+        ask_again: Duration::from_millis(section.ask_again_ms),
+    };
+    Ok(Attestor::open(how, store, gates, statement, key, &log)?)
 }
 
 /// Which chains a process is for.
@@ -237,13 +273,13 @@ async fn base_keeper(duty: Duty, section: &str, keeper: &KeeperConfig, settings:
     let chain = Evm::connect(&settings.rpc_url, settings.id, keys).await?;
     let mut refused = Vec::new();
     for (account, file) in accounts.into_iter().zip(&keeper.key_files) {
-        let role = duty as u8;
-        if !chain.read(settings.gate, &hasRoleCall { role, account }).await? {
+        if !chain.may_call(settings.gate, duty.selector(), account).await? {
             refused.push(format!(
-                "the key in {} is {account}, which may not {duty:?} at the gate {}: its admin has to call setRole({role}, \
-                 {account}, true)",
+                "the key in {} is {account}, which may not {duty:?} at the gate {}: whoever governs it has to grant it the \
+                 role {}",
                 file.display(),
                 settings.gate,
+                duty.role(),
             ));
         }
     }
@@ -296,7 +332,7 @@ fn stopped(with_parent: bool) -> Result<impl Future<Output = ()> + Send + 'stati
 }
 
 /// Our crates, as they are called in the log.
-const OURS: &[&str] = &["api", "chain", "domain", "indexer", "keeper", "model", "monay", "store", "terms", "vault"];
+const OURS: &[&str] = &["api", "attestor", "chain", "domain", "indexer", "keeper", "model", "monay", "store", "terms", "vault"];
 
 /// Whether a line may be written at all, whatever `RUST_LOG` says. What our own crates write is ours to answer for. Others
 /// write, below info, the URLs they call with the keys in them, and what is sent there: orders before they are carried out,

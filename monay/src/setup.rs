@@ -1,7 +1,7 @@
 //! What an operator does: schema, chain, tenants, keys.
 
 use crate::Error;
-use crate::config::{ChainConfig, Config, SolanaConfig};
+use crate::config::{ChainConfig, Config, MintConfig, MintKind, SolanaConfig};
 use alloy::providers::Provider;
 use alloy_primitives::{Address, B256};
 use chain::Chain;
@@ -11,6 +11,7 @@ use chain::solana::{Keypair, Solana};
 use clap::builder::TypedValueParser;
 use domain::money::TOKEN_DECIMALS;
 use domain::scope::Scope;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -18,7 +19,7 @@ use store::Store;
 use store::api_keys::ApiKey;
 use store::chain::Deployed;
 use terms::Pubkey;
-use terms::abi::{IERC20, ISettlementGate};
+use terms::abi::{IERC20, IMintGate, ISettlementGate};
 use terms::solana::token_program;
 use uuid::Uuid;
 
@@ -48,6 +49,18 @@ pub async fn migrate(config: &Config) -> Result<(), Error> {
     };
     let mut tx = store.begin().await?;
     store::chain::put(&mut tx, &deployed, &start.header).await?;
+    if let Some(mint) = &settings.mint {
+        let gate = store::mints::Gate {
+            chain: settings.id,
+            rail: mint.rail.clone(),
+            kind: mint.kind.kind(),
+            address: mint.gate.into(),
+            threshold: mint.threshold,
+            // By address, as the gate wants their signatures, and each once.
+            attestors: BTreeSet::from_iter(mint.attestors.iter().copied()).into_iter().map(Into::into).collect(),
+        };
+        store::mints::put_gate(&mut tx, &gate).await?;
+    }
     tx.commit().await?;
     if let Some(settings) = &config.solana {
         migrate_solana(&store, settings).await?;
@@ -115,10 +128,38 @@ async fn check_contracts(chain: &Evm, settings: &ChainConfig) -> Result<(), Erro
         Ok(escrow) => return Err(wrong(&format!("the gate settles at {escrow}, not at {}", settings.escrow))),
         Err(_) => return Err(wrong("the gate does not say where it settles")),
     }
+    if let Some(mint) = &settings.mint {
+        check_mint_gate(chain, settings, mint).await?;
+    }
     match chain.read(settings.token, &IERC20::decimalsCall {}).await {
         Ok(decimals) if u32::from(decimals) == TOKEN_DECIMALS => Ok(()),
         Ok(decimals) => Err(wrong(&format!("the token has {decimals} decimals, must have {TOKEN_DECIMALS}"))),
         Err(_) => Err(wrong("the token does not say how many decimals it has")),
+    }
+}
+
+/// The gate in the configuration is the one that the settlement gate knows, of that kind, for the invoices' token, and wants
+/// no fewer signatures than are gathered for it.
+async fn check_mint_gate(chain: &Evm, settings: &ChainConfig, mint: &MintConfig) -> Result<(), Error> {
+    let wrong = |what: String| Error::Config(format!("{what} on chain {}", settings.id));
+    let known = match mint.kind {
+        MintKind::Mint => chain.read(settings.gate, &ISettlementGate::MINT_GATECall {}).await,
+        MintKind::Float => chain.read(settings.gate, &ISettlementGate::FLOAT_GATECall {}).await,
+    };
+    match known {
+        Ok(known) if known == mint.gate => {}
+        Ok(known) => return Err(wrong(format!("the settlement gate knows {known} and not {} as its {:?} gate", mint.gate, mint.kind))),
+        Err(_) => return Err(wrong("the settlement gate does not say which mint gate it knows".to_owned())),
+    }
+    match chain.read(mint.gate, &IMintGate::TOKENCall {}).await {
+        Ok(token) if token == settings.token => {}
+        Ok(token) => return Err(wrong(format!("the gate {} is of token {token}, invoices are in {}", mint.gate, settings.token))),
+        Err(_) => return Err(wrong(format!("{} does not say which token it is of", mint.gate))),
+    }
+    match chain.read(mint.gate, &IMintGate::thresholdCall {}).await {
+        Ok(threshold) if u32::from(threshold) == mint.threshold => Ok(()),
+        Ok(threshold) => Err(wrong(format!("the gate wants {threshold} signatures, the configuration says {}", mint.threshold))),
+        Err(_) => Err(wrong(format!("{} does not say how many signatures it wants", mint.gate))),
     }
 }
 

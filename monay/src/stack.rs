@@ -5,11 +5,11 @@ mod solana;
 
 pub use solana::SolanaNet;
 
-use crate::config::{ChainConfig, Config, KeeperConfig, VaultConfig};
+use crate::config::{ChainConfig, Config, KeeperConfig, MintConfig, MintKind, VaultConfig};
 use crate::services::{READY, Service};
 use crate::{Error, setup};
 use alloy::signers::local::PrivateKeySigner;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, keccak256};
 use domain::tier::Tier;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use store::Store;
+use test_chain::contracts::{Admin, Attested, GateOptions};
 use test_chain::{Anvil, AnvilOptions, DEV_ACCOUNTS, Mining, Node, Postgres, PostgresOptions, Progress};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -43,6 +44,9 @@ pub struct Options {
     pub gate: Option<Address>,
     /// A token that is already deployed.
     pub token: Option<Address>,
+    /// Whether invoices can be paid with money from off chain, through which kind of gate. With a mint gate they are in our own
+    /// token, else in USDC.
+    pub mint: Option<MintKind>,
     /// Whether there is Solana too.
     pub solana: bool,
     /// A Postgres that already runs; a fresh database is made in it.
@@ -66,6 +70,7 @@ impl Default for Options {
             escrow: None,
             gate: None,
             token: None,
+            mint: None,
             solana: false,
             database_url: None,
             api_port: 0,
@@ -106,6 +111,17 @@ impl Cast {
     pub const fn key(who: usize) -> B256 {
         DEV_ACCOUNTS[who].private_key
     }
+
+    /// How many attestors there are.
+    pub const ATTESTORS: usize = 3;
+
+    /// How many of them have to sign.
+    pub const THRESHOLD: u8 = 2;
+
+    /// The private key of an attestor, from 0. They send nothing, so that they need no coin.
+    pub fn attestor(which: usize) -> B256 {
+        keccak256(format!("monay development attestor {which}"))
+    }
 }
 
 /// The tenant of the specification's example.
@@ -116,6 +132,12 @@ pub const OTHER_TENANT: &str = "tenant-waterworks";
 
 /// What the customer has to spend: 10,000 USDC.
 const CUSTOMER_FUNDS: u128 = 10_000_000_000;
+
+/// The most that a local gate pays in a day: a million dollars.
+const DAILY_CAP: u128 = 1_000_000_000_000;
+
+/// What a local float gate has to pay with: 100,000 USDC.
+const FLOAT: u128 = 100_000_000_000;
 
 /// A running installation. Dropping it stops everything and removes its directory.
 pub struct Stack {
@@ -129,7 +151,7 @@ pub struct Stack {
     pub api_key: String,
     /// An API key of [`OTHER_TENANT`].
     pub other_api_key: String,
-    services: Mutex<HashMap<Service, Child>>,
+    services: Mutex<HashMap<(Service, usize), Child>>,
     /// Where the API listens, once it has: it comes back there.
     api_url: OnceLock<String>,
     directory: Directory,
@@ -208,7 +230,43 @@ impl Stack {
 
     /// Starts a service and waits until it says that it is ready. `environment` is for tests that want it to fail.
     pub async fn run(&self, service: Service, environment: &[(&str, &str)]) -> Result<(), Error> {
-        let log = self.log_file(service);
+        self.run_one(service, 0, environment).await
+    }
+
+    /// Starts one of the attestors, from 0, with its own key and log.
+    pub async fn run_attestor(&self, which: usize, environment: &[(&str, &str)]) -> Result<(), Error> {
+        let (key, log) = (self.attestor_file(which, "key"), self.attestor_file(which, "log"));
+        if !key.exists() {
+            setup::write_key(&key, Cast::attestor(which))?;
+        }
+        let (key, log, statement) =
+            (key.display().to_string(), log.display().to_string(), self.statement_file().display().to_string());
+        let mut all = vec![
+            ("MONAY__ATTESTOR__KEY_FILE", key.as_str()),
+            ("MONAY__ATTESTOR__LOG_FILE", log.as_str()),
+            ("MONAY__ATTESTOR__STATEMENT_FILE", statement.as_str()),
+            ("MONAY__ATTESTOR__POLL_MS", "100"),
+            ("MONAY__ATTESTOR__ASK_AGAIN_MS", "300"),
+        ];
+        all.extend(environment);
+        self.run_one(Service::Attestor, which, &all).await
+    }
+
+    /// A file of one of the attestors: its `key`, its `log`.
+    pub fn attestor_file(&self, which: usize, what: &str) -> PathBuf {
+        self.directory.0.join(format!("attestor-{which}.{what}"))
+    }
+
+    /// The bank's statement that the attestors read.
+    pub fn statement_file(&self) -> PathBuf {
+        self.directory.0.join("statement.csv")
+    }
+
+    async fn run_one(&self, service: Service, which: usize, environment: &[(&str, &str)]) -> Result<(), Error> {
+        let log = match service {
+            Service::Attestor => self.attestor_file(which, "out"),
+            service => self.log_file(service),
+        };
         let file = std::fs::File::options().create(true).append(true).open(&log).map_err(Error::file(&log))?;
         let failed = |why: String| Error::Service { service: service.name(), why };
         let listen =
@@ -232,7 +290,7 @@ impl Stack {
                 if service == Service::Api {
                     self.api_url.get_or_init(|| line.strip_prefix(READY).unwrap_or_default().trim().to_owned());
                 }
-                self.services().insert(service, child);
+                self.services().insert((service, which), child);
                 Ok(())
             }
             _ => {
@@ -253,7 +311,16 @@ impl Stack {
 
     /// Kills a service with SIGKILL, and waits until it is gone.
     pub async fn kill(&self, service: Service) {
-        let child = self.services().remove(&service);
+        self.kill_one(service, 0).await;
+    }
+
+    /// The same for one of the attestors.
+    pub async fn kill_attestor(&self, which: usize) {
+        self.kill_one(Service::Attestor, which).await;
+    }
+
+    async fn kill_one(&self, service: Service, which: usize) {
+        let child = self.services().remove(&(service, which));
         if let Some(mut child) = child {
             let _ = child.kill().await;
         }
@@ -261,7 +328,7 @@ impl Stack {
 
     /// The process id of a service that runs.
     pub fn pid(&self, service: Service) -> Option<u32> {
-        self.services().get(&service)?.id()
+        self.services().get(&(service, 0))?.id()
     }
 
     /// Tells a service to stop, as an operator's system does: with SIGTERM.
@@ -274,11 +341,20 @@ impl Stack {
     /// Waits until a service has ended by itself, at most `patience`; how it ended. Looks and does not `wait`, because
     /// that closes the child's standard input first, which tells it to stop.
     pub async fn ended(&self, service: Service, patience: Duration) -> Option<ExitStatus> {
+        self.one_ended(service, 0, patience).await
+    }
+
+    /// The same for one of the attestors.
+    pub async fn attestor_ended(&self, which: usize, patience: Duration) -> Option<ExitStatus> {
+        self.one_ended(Service::Attestor, which, patience).await
+    }
+
+    async fn one_ended(&self, service: Service, which: usize, patience: Duration) -> Option<ExitStatus> {
         let since = Instant::now();
         loop {
-            let status = self.services().get_mut(&service)?.try_wait().ok()?;
+            let status = self.services().get_mut(&(service, which))?.try_wait().ok()?;
             if status.is_some() {
-                self.services().remove(&service);
+                self.services().remove(&(service, which));
                 return status;
             }
             if since.elapsed() > patience {
@@ -289,7 +365,7 @@ impl Stack {
     }
 
     /// A panic while it is locked leaves nothing half done.
-    fn services(&self) -> MutexGuard<'_, HashMap<Service, Child>> {
+    fn services(&self) -> MutexGuard<'_, HashMap<(Service, usize), Child>> {
         self.services.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -352,7 +428,8 @@ impl Stack {
 
     /// Stops everything, in order: services first, then what they stand on.
     pub async fn stop(self) {
-        for service in Service::ALL.into_iter().rev() {
+        let attestors = (0..Cast::ATTESTORS).map(|which| (Service::Attestor, which));
+        for service in attestors.chain(Service::ALL.into_iter().rev().map(|service| (service, 0))) {
             let child = self.services().remove(&service);
             if let Some(mut child) = child {
                 // The service stops when its standard input ends.
@@ -423,30 +500,70 @@ async fn solana_network(options: &Options, directory: &Path) -> Result<Option<So
 }
 
 /// Where the contracts are.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Addresses {
     escrow: Address,
     gate: Address,
     token: Address,
+    mint: Option<MintConfig>,
 }
 
 /// The contracts that are given, else ours, freshly deployed, with money for the customer.
 async fn contracts(options: &Options, node: &Node) -> Result<Addresses, Error> {
     if let (Some(escrow), Some(gate), Some(token)) = (options.escrow, options.gate, options.token) {
-        return Ok(Addresses { escrow, gate, token });
+        return Ok(Addresses { escrow, gate, token, mint: None });
     }
     let owner = signer(Cast::key(Cast::DEPLOYER))?;
     let mint = [(Cast::address(Cast::CUSTOMER), CUSTOMER_FUNDS)];
     let deployed = test_chain::contracts::deploy(node, &owner, &mint).await?;
     let escrow = options.escrow.unwrap_or(deployed.escrow);
-    let keys = [Cast::address(Cast::KEEPER), Cast::address(Cast::COORDINATOR)];
-    let gate = match options.gate {
-        Some(gate) => gate,
-        None => test_chain::contracts::deploy_gate(node, &owner, escrow, keys).await?,
+    let mut addresses = Addresses {
+        escrow,
+        gate: options.gate.unwrap_or_default(),
+        token: options.token.unwrap_or(deployed.token),
+        mint: None,
     };
+    if options.gate.is_none() {
+        let attestors = (0..Cast::ATTESTORS).map(|which| Ok(signer(Cast::attestor(which))?.address()));
+        let attestors = attestors.collect::<Result<Vec<_>, Error>>()?;
+        let attested = options.mint.map(|_| Attested {
+            float_token: deployed.token,
+            attestors: attestors.clone(),
+            threshold: Cast::THRESHOLD,
+            daily_cap: DAILY_CAP,
+        });
+        let gates = test_chain::contracts::deploy_gates(
+            node,
+            &owner,
+            &GateOptions {
+                escrow,
+                keeper: Cast::address(Cast::KEEPER),
+                canceller: Cast::address(Cast::COORDINATOR),
+                admin: Admin::Owner,
+                delays: false,
+                attested,
+            },
+        )
+        .await?;
+        addresses.gate = gates.gate;
+        if let Some(kind) = options.mint {
+            let (rail, gate) = match kind {
+                MintKind::Mint => ("monay", gates.mint_gate),
+                MintKind::Float => ("circle", gates.float_gate),
+            };
+            match kind {
+                MintKind::Mint => addresses.token = gates.token,
+                MintKind::Float => {
+                    test_chain::contracts::mint(node, &owner, deployed.token, &[(gate, FLOAT)]).await?;
+                }
+            }
+            let (rail, threshold) = (rail.to_owned(), Cast::THRESHOLD.into());
+            addresses.mint = Some(MintConfig { rail, kind, gate, threshold, attestors });
+        }
+    }
     // Finality first: the mirror begins at a block that cannot be taken back, and the contracts are in it.
     node.mine(2 * options.epoch + 1).await?;
-    Ok(Addresses { escrow, gate, token: options.token.unwrap_or(deployed.token) })
+    Ok(addresses)
 }
 
 async fn configuration(
@@ -456,7 +573,7 @@ async fn configuration(
     node: &Node,
     deployed: Addresses,
 ) -> Result<Config, Error> {
-    let Addresses { escrow, gate, token } = deployed;
+    let Addresses { escrow, gate, token, mint } = deployed;
     let key = |name: &str, who: usize| {
         let key_file = directory.join(name);
         setup::write_key(&key_file, Cast::key(who))?;
@@ -471,7 +588,7 @@ async fn configuration(
     let root_key_file = directory.join("root.key");
     vault::RootKey::create(&root_key_file)?;
     let chain =
-        ChainConfig { id: options.chain_id, rpc_url: node.rpc_url(), escrow, token, gate, settle_at: Tier::Seen };
+        ChainConfig { id: options.chain_id, rpc_url: node.rpc_url(), escrow, token, gate, settle_at: Tier::Seen, mint };
     Ok(Config {
         database_url: postgres.fresh_database().await?,
         database_connections: 16,
@@ -486,6 +603,7 @@ async fn configuration(
         keeper: key("keeper.key", Cast::KEEPER)?,
         coordinator: key("coordinator.key", Cast::COORDINATOR)?,
         indexer: crate::config::IndexerConfig { poll_ms: 25 },
+        attestor: crate::config::AttestorConfig::default(),
         vault: VaultConfig { root_key_file: Some(root_key_file) },
         solana: None,
         chains: BTreeMap::from([("base".to_owned(), chain)]),

@@ -20,7 +20,7 @@ use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use alloy_sol_types::{SolCall, SolInterface};
 use domain::block::{Header, Outcome};
 use std::time::Duration;
-use terms::abi::{IInvoiceEscrow, IMintGate, ISettlementGate};
+use terms::abi::{IGovernance, IInvoiceEscrow, IMintGate, ISettlementGate};
 use terms::{Account, InvoiceTerms, Terms, TxId};
 
 /// The most gas one action may use. A hostile token could ask for more than a block has: signed bytes that no node takes
@@ -125,6 +125,13 @@ impl Evm {
         let answer = self.provider.call(WithOtherFields::new(request)).block(block).await;
         let answer = answer.map_err(|error| self.failed(&error))?;
         C::abi_decode_returns(&answer).map_err(|error| Error::Nonsense(error.to_string()))
+    }
+
+    /// Whether an account may call a function of a gate at once, as whoever governs it says.
+    pub async fn may_call(&self, gate: Address, selector: [u8; 4], caller: Address) -> Result<bool, Error> {
+        let governance = self.read(gate, &ISettlementGate::authorityCall {}).await?;
+        let asked = IGovernance::canCallCall { caller, target: gate, selector: selector.into() };
+        Ok(self.read(governance, &asked).await?.immediate)
     }
 
     /// The headers of the highest block and of the finalized one.

@@ -14,7 +14,7 @@ CREATE TABLE gates (
 CREATE TABLE mint_orders (
     deposit_id   hash32 NOT NULL,
     attempt      INTEGER NOT NULL CHECK (attempt > 0),
-    receipt_id   TEXT NOT NULL,
+    receipt_id   UUID REFERENCES fiat_receipts,
     tenant_id    TEXT NOT NULL REFERENCES tenants,
     invoice_id   TEXT NOT NULL REFERENCES invoices,
     terms_hash   hash32 NOT NULL REFERENCES invoice_terms,
@@ -125,7 +125,7 @@ COMMENT ON COLUMN gates.attestors IS 'Whose signatures the gate takes; others ar
 COMMENT ON TABLE mint_orders IS 'A deposit that is to pay an invoice on a chain, until a time. While one might be signed or spent nothing else pays the invoice, and the deposit goes nowhere else.';
 COMMENT ON COLUMN mint_orders.deposit_id IS 'The deposit, 32 bytes drawn once; minted once.';
 COMMENT ON COLUMN mint_orders.attempt IS 'Which of the deposit''s orders: another one only when the one before is over and unspent.';
-COMMENT ON COLUMN mint_orders.receipt_id IS 'The receipt whose money it is.';
+COMMENT ON COLUMN mint_orders.receipt_id IS 'The receipt whose money it is; null: no receipt''s, but what was burned on another rail.';
 COMMENT ON COLUMN mint_orders.gate IS 'The gate the signatures are for.';
 COMMENT ON COLUMN mint_orders.amount_units IS 'How much came in, base units: at most what is due is minted.';
 COMMENT ON COLUMN mint_orders.valid_until IS 'Until when it can be spent, unix seconds, included: by the chain''s clock.';

@@ -28,6 +28,10 @@ pub enum Point {
     BetweenUndoAndAppend,
     /// In a rebuild: everything is taken away, and half of it is there again.
     InRebuild,
+    /// An attestor has signed, and its log does not have it yet.
+    BeforeAttestorLog,
+    /// Its log has it; nobody has heard of it.
+    AfterAttestorLog,
     /// What a request asked for is committed; its caller has not heard of it.
     AfterCommitBeforeAnswer,
 }
@@ -41,6 +45,8 @@ pub enum Bug {
     UnknownIsFailed,
     /// Ask the machine's clock instead of the chain's.
     WallClock,
+    /// Give a signature away first, write it down afterwards: an attestor that forgets what it signed.
+    SignBeforeLog,
 }
 
 /// The environment variable that names the [`Point`] to die at.

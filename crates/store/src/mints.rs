@@ -8,10 +8,13 @@ use crate::invoices::terms_of;
 use crate::{Error, ORDERS_CHANNEL, PgConnection, projection, statements};
 use alloy_primitives::{Address, B256, Bytes};
 use domain::mint::{MintRefusal, MintState};
+use domain::money::Units;
+use domain::receipt::ReceiptState;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use terms::abi::Deposit;
 use terms::{Account, GateKind, Terms};
+use uuid::Uuid;
 
 statements! {
     INSERT_GATE = "INSERT INTO gates (chain_id, rail, kind, address, threshold, attestors) VALUES ($1, $2, $3, $4, $5, $6)
@@ -56,6 +59,11 @@ statements! {
     SIGNATURES = "SELECT s.signature FROM attestation_signatures s JOIN mint_orders o USING (deposit_id, attempt)
         JOIN gates g ON g.chain_id = o.chain_id
         WHERE s.deposit_id = $1 AND s.attempt = $2 AND s.signer::bytea = ANY(g.attestors) ORDER BY s.signer LIMIT $3";
+    BOOKED = "SELECT id, invoice_id, state, mintable_units::text AS mintable, provider, COALESCE(provider_ref, request_id) AS reference
+        FROM fiat_receipts WHERE deposit_id = $1";
+    RESERVE = "SELECT GREATEST(COALESCE(SUM(last.balance_units), 0), 0)::text AS units FROM (
+            SELECT DISTINCT ON (p.account_id) p.balance_units FROM ledger_postings p JOIN ledger_accounts a ON a.id = p.account_id
+            WHERE a.kind = 'reserve' ORDER BY p.account_id, p.line DESC) last";
     INSERT_RESERVE_ORDER = "INSERT INTO reserve_orders (chain_id, nonce, allocation_units, as_of)
         SELECT $1, (SELECT COALESCE(MAX(nonce), 0) FROM reserve_orders WHERE chain_id = $1) + 1, $2::text::numeric, $3 RETURNING nonce";
     UNSIGNED_RESERVE = "SELECT r.chain_id, r.nonce, r.allocation_units::text AS units, r.as_of FROM reserve_orders r
@@ -89,11 +97,11 @@ pub struct Gate {
 
 /// A deposit that is to pay an invoice.
 #[derive(Clone, Copy, Debug)]
-pub struct NewOrder<'a> {
+pub struct NewOrder {
     /// The deposit's id, drawn once.
     pub deposit_id: B256,
-    /// The receipt whose money it is.
-    pub receipt_id: &'a str,
+    /// The receipt whose money it is, if it is one's.
+    pub receipt_id: Option<Uuid>,
     /// The invoice's terms on the chain it is to be paid on.
     pub terms_hash: B256,
     /// How much came in, base units.
@@ -116,8 +124,8 @@ pub struct Order {
     pub deposit_id: B256,
     /// Which of its orders.
     pub attempt: u32,
-    /// The receipt whose money it is.
-    pub receipt_id: String,
+    /// The receipt whose money it is, if it is one's.
+    pub receipt_id: Option<Uuid>,
     /// The invoice.
     pub invoice_id: String,
     /// The rail.
@@ -149,6 +157,23 @@ pub struct Live {
     pub units: u128,
     /// Unix seconds, included.
     pub valid_until: u64,
+}
+
+/// What the books say of a deposit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Booked {
+    /// The receipt.
+    pub receipt_id: Uuid,
+    /// The invoice it is for, if it is for one.
+    pub invoice_id: Option<String>,
+    /// How far it has come.
+    pub state: ReceiptState,
+    /// What may be minted for it, base units.
+    pub mintable: Units,
+    /// Who collected it.
+    pub provider: String,
+    /// What it is called there.
+    pub reference: String,
 }
 
 /// A statement about the reserve that attestors are asked for.
@@ -217,7 +242,7 @@ const fn word(kind: GateKind) -> &'static str {
 
 /// Asks attestors for a deposit's mint, and has the invoice paid there, or says why not. In the caller's transaction, which must
 /// not be committed after an error.
-pub async fn order(db: &mut PgConnection, new: &NewOrder<'_>) -> Result<Result<Ordered, MintRefusal>, Error> {
+pub async fn order(db: &mut PgConnection, new: &NewOrder) -> Result<Result<Ordered, MintRefusal>, Error> {
     let NewOrder { deposit_id, receipt_id, terms_hash, units } = *new;
     let until = match projection::may_mint(db, terms_hash, units).await? {
         Ok(until) => until,
@@ -343,6 +368,27 @@ pub(crate) async fn attested(
     }
     let deposit = Deposit { depositId: deposit_id, amount: row.u128("units")?, validUntil: row.u64("valid_until")? };
     Ok(Some((row.address("gate")?, deposit, signatures)))
+}
+
+/// What the books say of a deposit; `None` if it is no receipt's.
+pub async fn booked(db: &mut PgConnection, deposit_id: B256) -> Result<Option<Booked>, Error> {
+    let row = sqlx::query(BOOKED).bind(deposit_id.as_slice()).fetch_optional(db).await?;
+    let booked = |row: PgRow| {
+        Ok(Booked {
+            receipt_id: row.try_get("id")?,
+            invoice_id: row.try_get("invoice_id")?,
+            state: row.word("state")?,
+            mintable: Units(row.u128("mintable")?),
+            provider: row.try_get("provider")?,
+            reference: row.try_get("reference")?,
+        })
+    };
+    row.map(booked).transpose()
+}
+
+/// What lies in the reserve as the ledger has it, base units: all its bank accounts together.
+pub async fn reserve(db: &mut PgConnection) -> Result<Units, Error> {
+    Ok(Units(sqlx::query(RESERVE).fetch_one(db).await?.u128("units")?))
 }
 
 /// Asks attestors for a statement about the reserve behind a chain's gate; returns its number.

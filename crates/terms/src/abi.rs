@@ -94,7 +94,9 @@ sol! {
 
     #[derive(Debug, PartialEq, Eq)]
     interface ISettlementGate {
-        error NotInRole(address caller, uint8 role);
+        error AccessManagedUnauthorized(address caller);
+        error AccessManagedRequiredDelay(address caller, uint32 delay);
+        error NotClearer(address signer);
         error AuthorizationTooLong(uint256 validBefore, uint256 latest);
         error TooManyCancels(uint256 nextAt, uint256 timestamp);
         error GateBalanceChanged(address token, uint256 balanceBefore, uint256 balanceAfter);
@@ -102,9 +104,16 @@ sol! {
         function settleBatch(InvoiceTerms[] calldata terms, uint256 gasPerItem) external;
         function fundAndSettle(Authorization calldata authorization, InvoiceTerms calldata terms) external returns (uint256 amount);
         function cancel(InvoiceTerms calldata terms) external;
-        function hasRole(uint8 role, address account) external view returns (bool);
-        function setRole(uint8 role, address account, bool granted) external;
+        function authority() external view returns (address);
         function ESCROW() external view returns (address);
+        function MINT_GATE() external view returns (address);
+        function FLOAT_GATE() external view returns (address);
+    }
+
+    /// Who may do what: the `AccessManager` of a chain.
+    #[derive(Debug, PartialEq, Eq)]
+    interface IGovernance {
+        function canCall(address caller, address target, bytes4 selector) external view returns (bool immediate, uint32 delay);
     }
 
     /// What an attestation of a deposit says beside the terms' hash and the token.
@@ -149,8 +158,6 @@ sol! {
         event Redeemed(bytes32 indexed termsHash, address token, uint256 amount);
         event ReserveAttested(uint128 allocation, uint64 nonce, uint64 asOf);
 
-        error NotContract(address account);
-        error NotKnownToSettlementGate(address known, address here);
         error WrongToken(address token, address own);
         error ClosesTooSoon(uint64 closesAt, uint256 earliest);
         error PartialsOn(bytes32 termsHash);
@@ -169,7 +176,7 @@ sol! {
         error MintIsPaused();
         error PaidNotAsIssued(uint256 paid, uint256 issued);
         error WrongBalanceAfter(address account, uint256 balance, uint256 expected);
-        error WrongAllowanceAfter(address owner, address spender, uint256 allowance, uint256 expected);
+        error AllowanceLeft(address owner, address spender, uint256 allowance);
         error FloatTooSmall(uint256 float, uint256 amount);
         error PayeeNotGate(address payee, address gate);
         error NotPaid(bytes32 termsHash, uint8 status);

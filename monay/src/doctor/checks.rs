@@ -74,7 +74,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "roles",
         severity: Critical,
-        advice: "the gate's admin has to call setRole for these keys; role 0 settles, role 1 cancels",
+        advice: "whoever governs the gate has to grant these keys their role: SETTLER settles, CANCELLER cancels",
         look: roles,
     },
     Check {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use store::Store;
 use store::chain::Mirror;
 use store::diagnosis::{self, Held, Nonces, Patience, Stuck};
-use terms::abi::ISettlementGate::{ESCROWCall, hasRoleCall};
+use terms::abi::ISettlementGate::ESCROWCall;
 use time::OffsetDateTime;
 
 /// How long is too long. A block of Base takes two seconds, a settlement a few.
@@ -86,6 +86,7 @@ impl Facts {
             token: Address::ZERO,
             gate: Address::ZERO,
             settle_at: domain::tier::Tier::Seen,
+            mint: None,
         });
         let evm = Evm::connect(&configured.rpc_url, configured.id, None).await.map_err(|error| error.to_string());
         let mut signers = Vec::new();
@@ -131,9 +132,8 @@ async fn signer(file: &Path, duty: Duty, chain: &ChainConfig, evm: &Known<Evm>) 
             return Ok(Signer { account, has_role, balance, nonce, nonces, held });
         }
     };
-    let role = hasRoleCall { role: duty as u8, account };
     let (has_role, balance, nonce) =
-        tokio::join!(evm.read(chain.gate, &role), evm.provider().get_balance(account), evm.nonce(account.into()));
+        tokio::join!(evm.may_call(chain.gate, duty.selector(), account), evm.provider().get_balance(account), evm.nonce(account.into()));
     Ok(Signer {
         account,
         has_role: has_role.map_err(|error| error.to_string()),

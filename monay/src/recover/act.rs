@@ -14,17 +14,17 @@ use alloy::transports::RpcError;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolEvent, SolStruct, eip712_domain};
 use chain::evm::Evm;
+use keeper::Duty;
 use chain::{Chain, GAS_PER_ITEM, Sent, Slot, batch_gas};
 use std::time::{Duration, Instant};
-use terms::abi::ISettlementGate::hasRoleCall;
 use terms::abi::{IInvoiceEscrow, ISettlementGate, RefundOrder};
 
 /// How long a signed order can be carried out by whoever has seen it. Seconds.
 const ORDER_SECONDS: u64 = 60 * 60;
 
 /// Roles of the gate.
-const SETTLER: u8 = 0;
-const CANCELLER: u8 = 1;
+const SETTLER: [u8; 4] = Duty::Settle.selector();
+const CANCELLER: [u8; 4] = Duty::Cancel.selector();
 
 /// One transaction to be sent.
 struct Step {
@@ -89,8 +89,8 @@ async fn may_settle(node: &Evm, standing: &Standing, account: Address) -> Result
     })
 }
 
-async fn has_role(node: &Evm, standing: &Standing, role: u8, account: Address) -> Result<bool, Error> {
-    Ok(node.read(standing.invoice().settler, &hasRoleCall { role, account }).await?)
+async fn has_role(node: &Evm, standing: &Standing, selector: [u8; 4], account: Address) -> Result<bool, Error> {
+    Ok(node.may_call(standing.invoice().settler, selector, account).await?)
 }
 
 /// Through the gate where the gate knows the key; else straight to the escrow, which says in its own words if it will not.

@@ -120,10 +120,11 @@ fn escrow(error: &Escrow) -> String {
 
 fn gate(error: &Gate) -> String {
     match error {
-        Gate::NotInRole(e) => {
-            let what = ["settle", "cancel", "sign clearances"].get(usize::from(e.role)).unwrap_or(&"do this");
-            format!("{} may not {what}: the gate's admin has to allow it", e.caller)
+        Gate::AccessManagedUnauthorized(e) => {
+            format!("{} has not the role for this: whoever governs the gate has to grant it", e.caller)
         }
+        Gate::AccessManagedRequiredDelay(e) => format!("{} may do this only {} s after he said so", e.caller, e.delay),
+        Gate::NotClearer(e) => format!("{} may not sign clearances", e.signer),
         Gate::AuthorizationTooLong(e) => {
             format!("the authorization is good for longer than {}", utc(e.latest.saturating_to()))
         }

@@ -305,10 +305,7 @@ async fn a_keeper_that_was_paused_can_sign_nothing_when_another_has_its_lease() 
 #[tokio::test]
 async fn several_keys_share_the_work() {
     let net = Net::start().await;
-    let gate = net.stack.chain().unwrap().gate;
-    let account = Cast::address(Cast::STRANGER);
-    let call = terms::abi::ISettlementGate::setRoleCall { role: 0, account, granted: true };
-    net.send(Cast::DEPLOYER, gate, alloy_sol_types::SolCall::abi_encode(&call)).await;
+    net.let_settle(Cast::STRANGER, true).await;
     net.mine().await;
     net.keeper.release().await.unwrap();
     let keys = [Cast::KEEPER, Cast::STRANGER].map(|who| PrivateKeySigner::from_bytes(&Cast::key(who)).unwrap());
@@ -344,11 +341,8 @@ async fn a_key_that_lost_its_role_keeps_nobody_from_working() {
     let before = funded(&net).await;
     proxy.always(SEND, Fault::Refused);
     gone.execute().await.unwrap();
-    let gate = net.stack.chain().unwrap().gate;
-    for (who, granted) in [(Cast::KEEPER, false), (Cast::STRANGER, true)] {
-        let call = terms::abi::ISettlementGate::setRoleCall { role: 0, account: Cast::address(who), granted };
-        net.send(Cast::DEPLOYER, gate, alloy_sol_types::SolCall::abi_encode(&call)).await;
-    }
+    net.let_settle(Cast::KEEPER, false).await;
+    net.let_settle(Cast::STRANGER, true).await;
     // Whoever took the key uses it, and with it the nonce.
     net.send(Cast::KEEPER, Address::ZERO, Vec::new()).await;
     net.mine().await;

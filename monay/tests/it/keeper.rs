@@ -514,12 +514,7 @@ async fn what_a_stranger_did_and_a_reorg_took_back_is_done_by_us() {
 async fn a_settler_without_its_role_loses_nothing() {
     let net = Net::start().await;
     let issued = net.issue(Wish::default()).await;
-    let gate = net.stack.chain().unwrap().gate;
-    let role = |granted| {
-        let account = Cast::address(Cast::KEEPER);
-        terms::abi::ISettlementGate::setRoleCall { role: 0, account, granted }.abi_encode()
-    };
-    net.send(Cast::DEPLOYER, gate, role(false)).await;
+    net.let_settle(Cast::KEEPER, false).await;
     net.transfer(issued.purse, AMOUNT).await;
     net.mine().await;
     net.index().await;
@@ -529,7 +524,7 @@ async fn a_settler_without_its_role_loses_nothing() {
         1
     );
     assert_eq!(net.count("SELECT count(*) FROM attempts").await, 0);
-    net.send(Cast::DEPLOYER, gate, role(true)).await;
+    net.let_settle(Cast::KEEPER, true).await;
     net.mine().await;
     tokio::time::sleep(std::time::Duration::from_millis(600)).await;
     net.rounds().await;

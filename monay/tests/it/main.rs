@@ -12,6 +12,7 @@ mod holes;
 mod indexer;
 mod keeper;
 mod keys;
+mod mint;
 mod mirror;
 mod net;
 mod rebuild;

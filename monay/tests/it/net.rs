@@ -19,7 +19,7 @@ use sqlx::Row;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use store::invoices::{InvoiceView, NewInvoice};
-use terms::abi::{IERC20, IInvoiceEscrow};
+use terms::abi::{IERC20, IInvoiceEscrow, ISettlementGate};
 use terms::{Deployment, InvoiceTerms};
 use test_chain::{Mining, Node, Proxy};
 use time::OffsetDateTime;
@@ -53,6 +53,7 @@ pub(crate) struct Wish {
     pub(crate) refund_key: Option<Address>,
     pub(crate) manual: bool,
     pub(crate) anyone_settles: bool,
+    pub(crate) payee: Option<Address>,
 }
 
 /// A keeper that offers everything again at once and raises no fees.
@@ -182,6 +183,15 @@ impl Net {
         issued
     }
 
+    /// Issues an invoice that pays somebody else than the enterprise.
+    pub(crate) async fn issue_to(&self, payee: Address) -> Issued {
+        let mut db = self.stack.store.begin().await.unwrap();
+        let wish = Wish { payee: Some(payee), ..Wish::default() };
+        let issued = self.issue_in(&mut db, wish, self.chain_now().await).await;
+        db.commit().await.unwrap();
+        issued
+    }
+
     /// Issues an invoice in the caller's transaction.
     pub(crate) async fn issue_in(&self, db: &mut store::PgConnection, wish: Wish, now: u64) -> Issued {
         static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -192,7 +202,7 @@ impl Net {
             version: terms::VERSION,
             chain: chain.id,
             invoice_id: keccak256(next.to_be_bytes()),
-            payee: Cast::address(Cast::ENTERPRISE),
+            payee: wish.payee.unwrap_or(Cast::address(Cast::ENTERPRISE)),
             token: chain.token,
             amount: AMOUNT,
             closes_at: expires_at + GRACE_SECONDS,
@@ -232,6 +242,14 @@ impl Net {
         Issued { id, terms, purse, expires_at }
     }
 
+    /// Gives one of the cast the right to settle, or takes it; nothing is mined.
+    pub(crate) async fn let_settle(&self, who: usize, granted: bool) {
+        let gate = self.stack.chain().unwrap().gate;
+        let governance = self.keeper.chain.read(gate, &ISettlementGate::authorityCall {}).await.unwrap();
+        let call = test_chain::contracts::role_call("SETTLER", Cast::address(who), granted).unwrap();
+        self.send(Cast::DEPLOYER, governance, call.to_vec()).await;
+    }
+
     /// Sends a transaction of a development account into the node's pool; nothing is mined.
     pub(crate) async fn send(&self, from: usize, to: Address, input: Vec<u8>) -> B256 {
         let request = TransactionRequest::default()
@@ -266,6 +284,20 @@ impl Net {
     pub(crate) async fn index(&self) {
         while self.indexer.step().await.unwrap() {}
         self.indexer.step().await.unwrap();
+    }
+
+    /// Lets this process or the indexer's catch up with what there is now.
+    pub(crate) async fn index_to_the_tip(&self) {
+        let (tip, _) = self.node().block("latest").await.unwrap();
+        loop {
+            let _ = self.indexer.step().await;
+            let chain = self.stack.chain().unwrap().id;
+            let mut db = self.stack.store.begin().await.unwrap();
+            if store::chain::get(&mut db, chain).await.unwrap().heights.seen >= tip {
+                break;
+            }
+        }
+        let _ = self.indexer.step().await;
     }
 
     /// One round of everything: look, act, mine, look.
