@@ -14,6 +14,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use terms::abi::Deposit;
 use terms::{Account, GateKind, Terms};
+use tracing::error;
 use uuid::Uuid;
 
 statements! {
@@ -278,7 +279,7 @@ pub async fn of_deposit(db: &mut PgConnection, deposit_id: B256) -> Result<Vec<O
 }
 
 /// Up to `limit` orders that may still be spent and that this attestor has neither signed nor, for so long, refused; oldest
-/// first. One whose rows make no sense is left out: it says so in the log of whoever reads it.
+/// first. One whose rows make no sense is told and left out: it keeps nobody else waiting.
 pub async fn unsigned(
     db: &mut PgConnection,
     signer: Account,
@@ -287,7 +288,9 @@ pub async fn unsigned(
 ) -> Result<Vec<Order>, Error> {
     let millis = i32::try_from(ask_again.as_millis()).unwrap_or(i32::MAX);
     let query = sqlx::query(UNSIGNED).bind(signer.as_bytes()).bind(millis).bind(i64::from(limit));
-    query.fetch_all(db).await?.iter().map(read).collect()
+    let rows = query.fetch_all(db).await?;
+    let readable = rows.iter().filter_map(|row| read(row).inspect_err(|error| error!(%error, "an order to mint")).ok());
+    Ok(readable.collect())
 }
 
 /// Every order that may still be spent, of any chain.

@@ -152,6 +152,7 @@ impl Network {
             escrow: self.escrow,
             gate: self.gate,
             token: self.token,
+            mint: None,
             solana: true,
             database_url: std::env::var("DATABASE_URL").ok(),
             api_port: self.api_port,
