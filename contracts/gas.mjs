@@ -47,6 +47,9 @@ for (const [what, circle] of Object.entries(CIRCLE)) {
   }
 }
 
+// Circle's own mint of USDC, and then its transfer to the payee.
+const CIRCLE_MINT = 55_000;
+
 const row = (what, measure, { peer = null, peerIs = null, limit = null, plain = true } = {}) => {
   const ours = Math.round(measure("USDC"));
   const against = limit ?? peer;
@@ -88,6 +91,19 @@ const rows = [
       plain: false,
     }),
   ),
+  ...[
+    ["the payee's first", "transfer to a fresh address"],
+    ["to a holder", "transfer to a holder"],
+  ].flatMap(([what, transfer]) => [
+    row(`mintAndPay, ${what}`, () => gas("ReserveToken", `mintAndPay, ${what}`), {
+      peer: CIRCLE_MINT + CIRCLE[transfer],
+      peerIs: `Circle: mint to its customer's account, then ${transfer}; no deposit, no invoice, no attestors`,
+      plain: false,
+    }),
+    row(`mintAndPay without a settler, ${what}`, () => gas("ReserveToken", `mintAndPay without a settler, ${what}`), { plain: false }),
+    row(`mintAndPay from the float, ${what}`, verb(`float, mintAndPay, ${what}`), { plain: false }),
+  ]),
+  row("redeem", () => gas("ReserveToken", "redeem"), { plain: false }),
   ...Object.entries(CIRCLE).map(([what, circle]) =>
     row(what, verb(what), { peer: circle, peerIs: "FiatTokenV2_2 behind its proxy", plain: false }),
   ),

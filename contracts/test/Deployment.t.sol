@@ -39,7 +39,13 @@ contract DeploymentTest is EscrowTest {
     }
 
     /// @dev Tempo (T4): 2,500 gas a byte and about a million besides, of at most 30 million in a transaction.
-    function test_E10_escrowCanBeDeployedOnTempo() public view {
-        assertLe(address(escrow).code.length * 2500 + 1_200_000, 30_000_000, "gas of the deployment");
+    function test_E10_everyContractCanBeDeployedOnTempo() public view {
+        assertLe(address(escrow).code.length * 2500 + 1_200_000, 30_000_000, "escrow");
+        string[3] memory names = ["Governance", "SettlementGate", "MintGate"];
+        for (uint256 i = 0; i < names.length; ++i) {
+            string memory json = vm.readFile(string.concat("artifacts/", names[i], ".json"));
+            uint256 size = vm.parseJsonBytes(json, ".deployedBytecode").length;
+            assertLe(size * 2500 + 1_200_000, 30_000_000, names[i]);
+        }
     }
 }

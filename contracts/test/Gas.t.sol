@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Deposit} from "../src/interfaces/IAttestedGate.sol";
 import {InvoiceTerms} from "../src/interfaces/IInvoiceEscrow.sol";
 import {Authorization} from "../src/interfaces/ISettlementGate.sol";
 import {GateTest} from "./base/GateTest.sol";
@@ -138,6 +139,55 @@ contract GasTest is GateTest {
             vm.snapshotGasLastCall(named("refund at closesAt, to a holder", usdcNotPlain));
             vm.warp(NOW);
         }
+    }
+
+    /// @dev Two attestors of three sign, the settler is the gate; whoever submits it is nobody in particular.
+    function test_gas_mintAndPay() public {
+        topUp(stranger, AMOUNT);
+        string[4] memory what = [
+            "mintAndPay, the payee's first",
+            "mintAndPay, to a holder",
+            "mintAndPay without a settler, the payee's first",
+            "mintAndPay without a settler, to a holder"
+        ];
+        for (uint256 i = 0; i < 4; ++i) {
+            InvoiceTerms memory terms = termsOf(100 + i, true);
+            terms.token = address(dollar);
+            terms.payee = i < 2 ? payee : payer;
+            if (i > 1) terms.settler = address(0);
+            Deposit memory given = Deposit({depositId: keccak256(abi.encode(i)), amount: AMOUNT, validUntil: NOW + 900});
+            bytes[] memory by = signatures(mintGate, terms, given);
+            vm.prank(settler);
+            mintGate.mintAndPay(terms, given, by);
+            vm.snapshotGasLastCall(string.concat("ReserveToken: ", what[i]));
+        }
+        // As above, but the float is USDC, which has a proxy, a pause and two blacklists to look at.
+        for (uint256 i = 0; i < 2; ++i) {
+            InvoiceTerms memory terms = termsOf(200 + i, true);
+            if (i == 0) terms.payee = customer;
+            Deposit memory given = Deposit({depositId: keccak256(abi.encode(i)), amount: AMOUNT, validUntil: NOW + 900});
+            bytes[] memory by = signatures(floatGate, terms, given);
+            vm.prank(settler);
+            floatGate.mintAndPay(terms, given, by);
+            vm.snapshotGasLastCall(string.concat("USDC: float, ", what[i]));
+        }
+    }
+
+    function test_gas_redeem() public {
+        topUp(payer, AMOUNT);
+        InvoiceTerms memory terms = redemptionTerms();
+        address purse = escrow.escrowOf(terms);
+        vm.prank(payer);
+        dollar.transfer(purse, AMOUNT);
+        InvoiceTerms[] memory batch = new InvoiceTerms[](1);
+        batch[0] = terms;
+        vm.prank(keeper);
+        gate.settleBatch(batch, GAS_PER_ITEM);
+        mintGate.redeem(terms);
+        vm.snapshotGasLastCall("ReserveToken: redeem");
+        vm.warp(NOW + 1);
+        attest(mintGate, ALLOCATION);
+        vm.snapshotGasLastCall("ReserveToken: attestReserve");
     }
 
     function test_gas_cancel() public {
