@@ -12,6 +12,12 @@ const TERMS = "src/libraries/Terms.sol";
 const TOKENS = "src/libraries/Tokens.sol";
 const PURSE = "src/Purse.sol";
 const GATE = "src/SettlementGate.sol";
+const ATTESTED = "src/AttestedGate.sol";
+const MINT = "src/MintGate.sol";
+const FLOAT = "src/FloatGate.sol";
+const DOLLAR = "src/ReserveToken.sol";
+const GOVERNANCE = "src/Governance.sol";
+const ROLES = "governance/roles.json";
 
 // [what is broken, file, the code, what it becomes, test file, the test that must fail]
 const mutants = [
@@ -87,13 +93,70 @@ const mutants = [
   ["T1: payee is not bound", TERMS, "termsHash := keccak256(start, 0x180)", "let payee_ := mload(add(terms, 0x60)) mstore(add(terms, 0x60), 0) termsHash := keccak256(start, 0x180) mstore(add(terms, 0x60), payee_)", "invariant/Invariants", "invariant_X2_neverPaidAboveAmount"],
 
   // The gate.
-  ["any clearer", GATE, "if (!hasRole[Role.Clearer][signer] || signer == address(0)) revert NotInRole(signer, Role.Clearer);", "", "SettlementGate", "test_gate_payFromWithoutAClearanceReverts"],
+  ["any clearer", GATE, "if (!clearer || signer == address(0)) revert NotClearer(signer);", "", "SettlementGate", "test_gate_payFromWithoutAClearanceReverts"],
   ["a clearance is used again", GATE, "clearanceUsed[digest] = true;", "", "SettlementGate", "test_gate_aClearanceIsForOnePayerOneInvoiceAndOnce"],
   ["a clearance for any payer", GATE, "termsHash, msg.sender, clearance.amount, validUntil", "termsHash, address(0), clearance.amount, validUntil", "SettlementGate", "test_gate_payFromWithAClearance"],
   ["cancels without limit", GATE, "if (paidOffAt > latest) {", "if (paidOffAt > type(uint256).max - 1) {", "SettlementGate", "test_gate_cancelsAreLimited"],
   ["the gate pays from its own", GATE, "if (balanceAfter != balanceBefore) revert GateBalanceChanged(token, balanceBefore, balanceAfter);", "", "SettlementGate", "test_T3_gateNeverPaysFromWhatLiesThere"],
   ["authorizations beyond the expiry", GATE, "if (authorization.validBefore > latest) revert AuthorizationTooLong(authorization.validBefore, latest);", "", "SettlementGate", "test_gate_fundAndSettleTakesNoAuthorizationBeyondTheShownExpiry"],
   ["a front-runner stops the gate", GATE, "if (!token.authorizationState(authorization.from, authorization.nonce)) {", "{", "SettlementGate", "test_gate_fundAndSettleGoesOnAfterAFrontRunner"],
+  ["anyone pays without a clearance", GATE, "if (msg.sender != MINT_GATE && msg.sender != FLOAT_GATE) {", "if (msg.sender == address(0)) {", "SettlementGate", "test_gate_payFromWithoutAClearanceReverts"],
+  ["a clearer who is nobody", GATE, "if (!clearer || signer == address(0))", "if (!clearer)", "SettlementGate", "test_gate_payFromWithoutAClearanceReverts"],
+
+  // Money from off chain.
+  ["a deposit is used again", ATTESTED, "depositUsed[depositId] = true;", "", "MintAndPay", "test_R3_oneDepositMintsOnce"],
+  ["the terms are not signed", ATTESTED, "DEPOSIT_TYPEHASH, depositId, termsHash, TOKEN,", "DEPOSIT_TYPEHASH, depositId, bytes32(0), TOKEN,", "MintAndPay", "test_T3_mintAndPayDeliversToThePayeeAndKeepsNothing"],
+  ["a statement for any token", ATTESTED, "RESERVE_TYPEHASH, TOKEN, statement", "RESERVE_TYPEHASH, address(0), statement", "AttestReserve", "test_attestReserve_byAnyoneWhoCarriesIt"],
+  ["one attestor signs twice", ATTESTED, "if (signer <= previous) revert", "if (signer < previous) revert", "MintAndPay", "test_mintAndPay_byOneTwiceReverts"],
+  ["any order of signers", ATTESTED, "if (signer <= previous) revert SignersNotAscending(previous, signer);", "", "MintAndPay", "test_mintAndPay_bySignersOutOfOrderReverts"],
+  ["anyone attests", ATTESTED, "if (!attestor || signer == address(0)) revert NotAttestor(signer);", "", "MintAndPay", "test_mintAndPay_byAStrangerReverts"],
+  ["nobody attests", ATTESTED, "if (!attestor || signer == address(0)) revert", "if (!attestor) revert", "MintAndPay", "test_E8_nobodysSignatureIsNotTheAttestorZero"],
+  ["one signature is enough", ATTESTED, "if (signatures.length < needed) revert TooFewSignatures(signatures.length, needed);", "", "MintAndPay", "test_mintAndPay_byTooFewReverts"],
+  ["an attestation holds for ever", ATTESTED, "block.timestamp > validUntil || ", "", "MintAndPay", "test_mintAndPay_anAttestationHoldsFifteenMinutesAtMost"],
+  ["an attestation for next year", ATTESTED, " || validUntil > block.timestamp + LONGEST_ATTESTATION", "", "MintAndPay", "test_mintAndPay_anAttestationHoldsFifteenMinutesAtMost"],
+  ["an attestation for all chains", ATTESTED, 'keccak256("1"), block.chainid, address(this)', 'keccak256("1"), uint256(4217), address(this)', "MintAndPay", "test_R3_anAttestationOfOneChainIsWorthlessOnAnother"],
+  ["paid until the last second", ATTESTED, "if (terms.closesAt <= earliest) revert", "if (terms.closesAt < earliest) revert", "MintAndPay", "test_mintAndPay_stopsTenMinutesBeforeClosesAt"],
+  ["any settler", ATTESTED, "if (terms.settler != address(0) && terms.settler != address(SETTLEMENT_GATE)) {", "if (terms.settler == address(1)) {", "MintAndPay", "test_mintAndPay_withAnotherSettlerReverts"],
+  ["a card is a cash machine", ATTESTED, "payee == _MINT_GATE || ", "", "MintAndPay", "test_mintAndPay_toAGateReverts"],
+  ["partials from off chain", ATTESTED, "if (terms.partials()) revert PartialsOn(termsHash);", "", "MintAndPay", "test_mintAndPay_wherePartialPaymentsArePassedOnReverts"],
+  ["all of a deposit is minted", ATTESTED, "paid = invoice.amount - paidBefore;", "paid = deposit.amount;", "MintAndPay", "test_R1_mintAndPayNeverMintsAboveWhatIsDue"],
+  ["more than the reserve", ATTESTED, "if (soFar + amount > latest.allocation) revert AboveAllocation(soFar, amount, latest.allocation);", "", "MintAndPay", "test_R1_mintAboveTheAllocationReverts"],
+  ["the reserve of last week", ATTESTED, "_mustBeCurrent(latest.asOf);", "", "MintAndPay", "test_R1_mintOnAStaleStatementReverts"],
+  ["the reserve rolled back", ATTESTED, "if (statement.nonce <= reserve.nonce) revert ReserveNotNewer(statement.nonce, reserve.nonce);", "", "AttestReserve", "test_R1_aStatementIsNeverRolledBack"],
+  ["the same number again", ATTESTED, "statement.nonce <= reserve.nonce", "statement.nonce < reserve.nonce", "AttestReserve", "test_R1_aStatementIsNeverRolledBack"],
+  ["a reserve of the future", ATTESTED, "statement.asOf > block.timestamp || ", "", "AttestReserve", "test_R1_aStatementOfTheFutureReverts"],
+  ["no limit of a day", ATTESTED, "_useDailyCap(paid);", "", "MintAndPay", "testFuzz_R2_mintsNeverExceedTheRate"],
+  ["the day's limit comes back at once", ATTESTED, "return used > back ? used - back : 0;", "return back == 0 ? used : 0;", "MintAndPay", "test_mintAndPay_theDailyCapComesBackEvenly"],
+  ["minting goes on while paused", ATTESTED, "if (_limits.paused) revert MintIsPaused();", "", "MintAndPay", "test_mintAndPay_whilePausedReverts"],
+  ["lowering raises", ATTESTED, "if (next >= _limits.dailyCap) revert NotLower(next, _limits.dailyCap);", "", "Governance", "test_G1_whatTightensIsDoneAtOnce"],
+  ["the payee's balance is not looked at", ATTESTED, "if (now_.payee != expected.payee) revert WrongBalanceAfter(payee, now_.payee, expected.payee);", "", "GateTokens", "test_T3_aTokenThatTakesAFeeIsNotMinted"],
+  ["the record is not looked at", ATTESTED, "if (paidAfter != paidBefore + paid) revert PaidNotAsIssued(paidAfter - paidBefore, paid);", "", "GateTokens", "test_T3_whatIsNotRecordedAsPaidIsNotMinted"],
+  ["an allowance stays", ATTESTED, "if (allowance != 0) revert AllowanceLeft(owner, spender, allowance);", "", "GateTokens", "test_E3_aTokenThatKeepsAllowancesIsNotMinted"],
+  ["redeemed twice", MINT, "redeemed[termsHash] = true;", "", "Redeem", "test_R3_oneRedemptionBurnsOnce"],
+  ["redeemed before it is paid", MINT, "if (status != STATUS_PAID) revert NotPaid(termsHash, status);", "", "Redeem", "test_R3_aRedemptionThatIsNotPaidReverts"],
+  ["redeemed for anyone's invoice", MINT, "if (invoice.payee != address(this)) revert PayeeNotGate(invoice.payee, address(this));", "", "Redeem", "test_redeem_ofAnothersInvoiceReverts"],
+  ["redeemed with junk", ATTESTED, "if (terms.token != TOKEN) revert WrongToken(terms.token, TOKEN);", "", "Redeem", "test_redeem_ofJunkTokensReverts"],
+  ["we stop redemptions", MINT, "function redeem(InvoiceTerms calldata terms) external nonReentrant", "function redeem(InvoiceTerms calldata terms) external restricted nonReentrant", "Redeem", "test_R5_nothingOfOursStopsARedemption"],
+  ["no lock at the mint gate", MINT, "function redeem(InvoiceTerms calldata terms) external nonReentrant", "function redeem(InvoiceTerms calldata terms) external", "GateTokens", "test_E5_everyVerbOfTheMintGateIsShutWhileOneIsAtWork"],
+  ["the float's payments are not counted", FLOAT, "_paid += amount;", "", "FloatGate", "test_R1_floatGatePaysNoMoreThanItsAllocation"],
+  ["anyone takes the float", FLOAT, "external restricted nonReentrant", "external nonReentrant", "FloatGate", "test_G1_floatIsWithdrawnByGovernanceOnlyAndAfterItsDelay"],
+  ["anyone mints", DOLLAR, "if (msg.sender != MINT_GATE) revert NotMintGate(msg.sender, MINT_GATE);", "", "ReserveToken", "test_G4_onlyTheMintGateMintsAndBurns"],
+  ["authorizations in blocks", DOLLAR, "if (block.timestamp <= validAfter || block.timestamp >= validBefore) {", "if (block.timestamp <= validAfter % (1 << 47) || (block.timestamp >= validBefore && validBefore < 1 << 47)) {", "ReserveToken", "test_dollar_authorizationsAreInSeconds"],
+
+  // Governance.
+  ["the last admin leaves", GOVERNANCE, "if (roleId == ADMIN_ROLE) revert AccessManagerLockedRole(roleId);", "", "Governance", "test_G3_noAdminStepsBackAtOnce"],
+  ["no delay of the admin", ROLES, '"role": "ADMIN", "holder": "safe", "executionDelay": 604800', '"role": "ADMIN", "holder": "safe", "executionDelay": 0', "Governance", "test_G1_whatChangesTheTableWaits"],
+  ["no delay of the governor", ROLES, '"role": "GOVERNOR", "holder": "safe", "executionDelay": 172800', '"role": "GOVERNOR", "holder": "safe", "executionDelay": 0', "Governance", "test_G1_whatLoosensWaits"],
+  ["attestors are in at once", ROLES, '"name": "ATTESTOR", "admin": "KEEPER_OF_KEYS", "grantDelay": 172800', '"name": "ATTESTOR", "admin": "KEEPER_OF_KEYS", "grantDelay": 0', "Governance", "test_G1_whoeverIsGrantedARoleWaits"],
+  ["attestors are out only later", ROLES, '"role": "KEEPER_OF_KEYS", "holder": "safe", "executionDelay": 0', '"role": "KEEPER_OF_KEYS", "holder": "safe", "executionDelay": 10', "Governance", "test_G2_aRoleThatIsRevokedIsOutAtOnce"],
+  ["nobody calls the governor off", ROLES, ', "guardian": "GUARDIAN"', "", "Governance", "test_G1_aGuardianCallsOffWhatWaits"],
+  ["the brake also raises", ROLES, '{ "role": "BRAKE", "signatures": ["pauseMint()", "lowerDailyCap(uint96)"] },\n        { "role": "GOVERNOR", "signatures": ["unpauseMint()", "setDailyCap(uint96)", "setThreshold(uint8)"] }', '{ "role": "BRAKE", "signatures": ["pauseMint()", "lowerDailyCap(uint96)", "setDailyCap(uint96)"] },\n        { "role": "GOVERNOR", "signatures": ["unpauseMint()", "setThreshold(uint8)"] }', "Governance", "test_G1_whatLoosensWaits"],
+
+  // The invariants of the mint gate can fail.
+  ["R1: more than the reserve", ATTESTED, "if (soFar + amount > latest.allocation) revert AboveAllocation(soFar, amount, latest.allocation);", "", "invariant/MintInvariants", "invariant_R1_noMintAboveTheAllocation"],
+  ["R3: a deposit twice", ATTESTED, "depositUsed[depositId] = true;", "", "invariant/MintInvariants", "invariant_R3_depositsAndRedemptionsOnce"],
+  ["R4: a burn that is not all", MINT, "IReserveToken(TOKEN).burnWithMemo({amount: burned, memo: termsHash});", "IReserveToken(TOKEN).burnWithMemo({amount: burned - 1, memo: termsHash}); expected += 1;", "invariant/MintInvariants", "invariant_R4_supplyIsMintedLessRedeemed"],
+  ["T3: an allowance stays", ATTESTED, "        _mustBeZero({owner: address(this), spender: spender});\n", "        _mustBeZero({owner: address(this), spender: spender});\n        Tokens.approve({token: TOKEN, spender: spender, amount: 1});\n", "invariant/MintInvariants", "invariant_T3_nothingRestsAtAGate"],
 ];
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -114,8 +177,8 @@ for (const [what, file, from, to, testFile, test] of mutants) {
   const copy = join(work, "contracts");
   rmSync(copy, { recursive: true, force: true });
   mkdirSync(join(copy, "test"), { recursive: true });
-  const parts = ["src", "foundry.toml", "artifacts", "lib", "test/base", "test/tokens", `test/${testFile}.t.sol`];
-  if (testFile.startsWith("invariant")) parts.push("test/invariant/Handler.sol");
+  const parts = ["src", "foundry.toml", "artifacts", "governance", "lib", "test/base", "test/tokens", `test/${testFile}.t.sol`];
+  if (testFile.startsWith("invariant")) parts.push("test/invariant/Handler.sol", "test/invariant/MintHandler.sol");
   for (const part of parts) {
     cpSync(join(here, part), join(copy, part), { recursive: true, verbatimSymlinks: true });
   }

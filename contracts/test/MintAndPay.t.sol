@@ -27,6 +27,7 @@ contract MintAndPayTest is GateTest {
         assertEq(mintGate.mintAndPay(terms, deposit(), by), AMOUNT, "paid");
         assertEq(dollar.balanceOf(payee), AMOUNT, "payee");
         assertEq(dollar.totalSupply(), AMOUNT, "supply");
+        assertEq(mintGate.issued(), AMOUNT, "issued");
         assertEq(dollar.balanceOf(purseOf(terms)), 0, "nothing rests at the invoice's address");
         assertState(terms, AMOUNT, 1, NOW);
         assertNothingLeft(address(dollar), 0, 0);

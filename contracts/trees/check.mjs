@@ -21,7 +21,7 @@ for (const tree of readdirSync(here).filter((name) => name.endsWith(".tree"))) {
   const own = testsOf(verb);
   const named = new Set();
   for (const line of readFileSync(join(here, tree), "utf8").split("\n")) {
-    const match = line.match(/(?:(\w+): )?(test\w+)$/);
+    const match = line.match(/(?:(\w+): )?\b(test\w+)$/);
     if (!match) continue;
     const [, elsewhere, test] = match;
     if (!(elsewhere ? testsOf(elsewhere) : own).has(test)) complain(`trees/${tree}: there is no ${test}`);
