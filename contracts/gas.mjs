@@ -103,6 +103,9 @@ const rows = [
     row(`mintAndPay without a settler, ${what}`, () => gas("ReserveToken", `mintAndPay without a settler, ${what}`), { plain: false }),
     row(`mintAndPay from the float, ${what}`, verb(`float, mintAndPay, ${what}`), { plain: false }),
   ]),
+  row("mintAndPay, to a holder, a unit at both gates", () => gas("ReserveToken", "mintAndPay, to a holder, a unit at both gates"), {
+    plain: false,
+  }),
   row("redeem", () => gas("ReserveToken", "redeem"), { plain: false }),
   ...Object.entries(CIRCLE).map(([what, circle]) =>
     row(what, verb(what), { peer: circle, peerIs: "FiatTokenV2_2 behind its proxy", plain: false }),

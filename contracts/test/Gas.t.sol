@@ -161,6 +161,18 @@ contract GasTest is GateTest {
             mintGate.mintAndPay(terms, given, by);
             vm.snapshotGasLastCall(string.concat("ReserveToken: ", what[i]));
         }
+        // A unit that lies at both gates for ever: their balances are never zero, and slots that are not new are cheap.
+        vm.prank(payee);
+        dollar.transfer(address(mintGate), 1);
+        vm.prank(payee);
+        dollar.transfer(address(gate), 1);
+        InvoiceTerms memory again = termsOf(150, true);
+        again.token = address(dollar);
+        Deposit memory last = Deposit({depositId: "last", amount: AMOUNT, validUntil: NOW + 900});
+        bytes[] memory signed = signatures(mintGate, again, last);
+        vm.prank(settler);
+        mintGate.mintAndPay(again, last, signed);
+        vm.snapshotGasLastCall("ReserveToken: mintAndPay, to a holder, a unit at both gates");
         // As above, but the float is USDC, which has a proxy, a pause and two blacklists to look at.
         for (uint256 i = 0; i < 2; ++i) {
             InvoiceTerms memory terms = termsOf(200 + i, true);
