@@ -106,7 +106,6 @@ const mutants = [
   // Money from off chain.
   ["a deposit is used again", ATTESTED, "depositUsed[depositId] = true;", "", "MintAndPay", "test_R3_oneDepositMintsOnce"],
   ["the terms are not signed", ATTESTED, "DEPOSIT_TYPEHASH, depositId, termsHash, TOKEN,", "DEPOSIT_TYPEHASH, depositId, bytes32(0), TOKEN,", "MintAndPay", "test_T3_mintAndPayDeliversToThePayeeAndKeepsNothing"],
-  ["a statement for any token", ATTESTED, "RESERVE_TYPEHASH, TOKEN, statement", "RESERVE_TYPEHASH, address(0), statement", "AttestReserve", "test_attestReserve_byAnyoneWhoCarriesIt"],
   ["one attestor signs twice", ATTESTED, "if (signer <= previous) revert", "if (signer < previous) revert", "MintAndPay", "test_mintAndPay_byOneTwiceReverts"],
   ["any order of signers", ATTESTED, "if (signer <= previous) revert SignersNotAscending(previous, signer);", "", "MintAndPay", "test_mintAndPay_bySignersOutOfOrderReverts"],
   ["anyone attests", ATTESTED, "if (!attestor || signer == address(0)) revert NotAttestor(signer);", "", "MintAndPay", "test_mintAndPay_byAStrangerReverts"],
@@ -182,6 +181,9 @@ for (const [what, file, from, to, testFile, test] of mutants) {
   for (const part of parts) {
     cpSync(join(here, part), join(copy, part), { recursive: true, verbatimSymlinks: true });
   }
+  // One way of building everything takes half the time, and what the tests see is the same.
+  const config = join(copy, "foundry.toml");
+  writeFileSync(config, readFileSync(config, "utf8").replace(/^(additional_compiler_profiles|compilation_restrictions) = .*\n/gm, ""));
   const source = readFileSync(join(copy, file), "utf8");
   if (source.split(from).length !== 2) {
     console.log(`STALE     ${what}: its code is not exactly once in ${file}`);
