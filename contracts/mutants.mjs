@@ -113,7 +113,7 @@ const mutants = [
   ["one signature is enough", ATTESTED, "if (signatures.length < needed) revert TooFewSignatures(signatures.length, needed);", "", "MintAndPay", "test_mintAndPay_byTooFewReverts"],
   ["an attestation holds for ever", ATTESTED, "block.timestamp > validUntil || ", "", "MintAndPay", "test_mintAndPay_anAttestationHoldsFifteenMinutesAtMost"],
   ["an attestation for next year", ATTESTED, " || validUntil > block.timestamp + LONGEST_ATTESTATION", "", "MintAndPay", "test_mintAndPay_anAttestationHoldsFifteenMinutesAtMost"],
-  ["an attestation for all chains", ATTESTED, 'keccak256("1"), block.chainid, address(this)', 'keccak256("1"), uint256(4217), address(this)', "MintAndPay", "test_R3_anAttestationOfOneChainIsWorthlessOnAnother"],
+  ["an attestation for all chains", ATTESTED, 'keccak256("1"), block.chainid, address(this)', 'keccak256("1"), uint256(8453), address(this)', "MintAndPay", "test_R3_anAttestationOfOneChainIsWorthlessOnAnother"],
   ["paid until the last second", ATTESTED, "if (terms.closesAt <= earliest) revert", "if (terms.closesAt < earliest) revert", "MintAndPay", "test_mintAndPay_stopsTenMinutesBeforeClosesAt"],
   ["any settler", ATTESTED, "if (terms.settler != address(0) && terms.settler != address(SETTLEMENT_GATE)) {", "if (terms.settler == address(1)) {", "MintAndPay", "test_mintAndPay_withAnotherSettlerReverts"],
   ["a card is a cash machine", ATTESTED, "payee == _MINT_GATE || ", "", "MintAndPay", "test_mintAndPay_toAGateReverts"],

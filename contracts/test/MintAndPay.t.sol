@@ -330,18 +330,27 @@ contract MintAndPayTest is GateTest {
         assertEq(dollar.totalSupply(), 0, "supply");
     }
 
-    /// @dev R3 over chains: the same gate at the same address on another chain.
+    /// @dev R3 over chains: the same gate at the same address on another chain, in both directions.
     function test_R3_anAttestationOfOneChainIsWorthlessOnAnother() public {
-        bytes32 elsewhere = domain("Monay MintGate", 4217, mintGate);
-        mintForeign(signedBy(THRESHOLD, elsewhere, depositHash(mintTerms(), deposit())));
+        mintForeign(
+            mintTerms(),
+            signedBy(THRESHOLD, domain("Monay MintGate", 4217, mintGate), depositHash(mintTerms(), deposit()))
+        );
+        InvoiceTerms memory terms = mintTerms();
+        terms.chain = 4217;
+        bytes[] memory by = signedBy(THRESHOLD, domainOf(mintGate), depositHash(terms, deposit()));
+        vm.chainId(4217);
+        mintForeign(terms, by);
+        mintGate.mintAndPay(terms, deposit(), signatures(mintGate, terms, deposit()));
+        assertEq(dollar.balanceOf(payee), AMOUNT, "payee");
     }
 
     /// @dev R3 over rails and gates of one chain: other contracts, and other names at the same one.
     function test_R3_anAttestationOfOneGateIsWorthlessAtAnother() public {
         bytes32 structHash = depositHash(mintTerms(), deposit());
-        mintForeign(signedBy(THRESHOLD, domainOf(floatGate), structHash));
-        mintForeign(signedBy(THRESHOLD, domain("Monay FloatGate", BASE, mintGate), structHash));
-        mintForeign(signedBy(THRESHOLD, domain("Monay MintGate", BASE, floatGate), structHash));
+        mintForeign(mintTerms(), signedBy(THRESHOLD, domainOf(floatGate), structHash));
+        mintForeign(mintTerms(), signedBy(THRESHOLD, domain("Monay FloatGate", BASE, mintGate), structHash));
+        mintForeign(mintTerms(), signedBy(THRESHOLD, domain("Monay MintGate", BASE, floatGate), structHash));
         InvoiceTerms memory terms = floatTerms();
         bytes[] memory by = signedBy(THRESHOLD, domainOf(mintGate), depositHash(terms, deposit()));
         vm.expectRevert();
@@ -364,12 +373,12 @@ contract MintAndPayTest is GateTest {
                 deposit().validUntil
             )
         );
-        mintForeign(signedBy(THRESHOLD, domainOf(mintGate), structHash));
+        mintForeign(mintTerms(), signedBy(THRESHOLD, domainOf(mintGate), structHash));
     }
 
     /// @dev What was signed elsewhere recovers to some address or other, which is no attestor's.
-    function mintForeign(bytes[] memory by) private {
-        (bool done,) = address(mintGate).call(abi.encodeCall(mintGate.mintAndPay, (mintTerms(), deposit(), by)));
+    function mintForeign(InvoiceTerms memory terms, bytes[] memory by) private {
+        (bool done,) = address(mintGate).call(abi.encodeCall(mintGate.mintAndPay, (terms, deposit(), by)));
         assertTrue(!done, "minted");
         assertEq(dollar.totalSupply(), 0, "supply");
     }
