@@ -275,17 +275,22 @@ impl Event {
         }
     }
 
+    /// Whether somebody else has decided it: a provider, a bank, a chain. Such an event is never lost: one that is too early
+    /// waits. A decision of ours that is too early is none, and is made anew.
+    pub const fn is_fact(&self) -> bool {
+        !matches!(
+            self.kind(),
+            E::Submitted | E::Held | E::Cleared | E::Accepted | E::ToppedUp | E::Restored | E::GivenBack
+        )
+    }
+
     /// Which of its kind: with the kind it is what makes the event one. Empty where it comes once.
     pub fn trace(&self) -> &str {
         match self {
-            Self::Submitted
-            | Self::Declined
-            | Self::Settled { .. }
-            | Self::Held
-            | Self::Cleared
-            | Self::Accepted
-            | Self::Minted { .. }
-            | Self::FloatPaid { .. } => "",
+            Self::Submitted | Self::Declined | Self::Settled { .. } | Self::Held | Self::Cleared | Self::Accepted => "",
+            // A gate mints once for a deposit. Two gates would be two mints, and neither may hide the other.
+            Self::Minted { token, .. } => token,
+            Self::FloatPaid { chain, .. } => chain,
             Self::Returned { trace, .. }
             | Self::ReturnUndone { trace, .. }
             | Self::ChargebackOpened { trace, .. }
@@ -517,14 +522,14 @@ impl Work<'_> {
             Event::Settled { amount, fee, arrival } => self.settled(amount, fee, &arrival),
             Event::Held => Ok(()),
             Event::Cleared => {
-                let amount = std::mem::take(&mut self.receipt.held);
+                let amount = self.all_held()?;
                 self.receipt.mintable = sum([self.receipt.mintable, amount]);
                 self.receipt.cash = sum([self.receipt.cash, amount]);
                 self.book(EntryKind::Cleared, &none, &[(Part::Cash, amount)])
             }
             Event::Accepted => {
                 self.collect(Phase::Post(self.key(EntryKind::Collecting, "submitted")))?;
-                let amount = std::mem::take(&mut self.receipt.held);
+                let amount = self.all_held()?;
                 self.receipt.mintable = sum([self.receipt.mintable, amount]);
                 self.receipt.cover = sum([self.receipt.cover, amount]);
                 self.book(EntryKind::Cleared, &none, &[(Part::Cover, amount)])
@@ -554,9 +559,17 @@ impl Work<'_> {
             }
             Event::GivenBack { .. } => {
                 self.unclear()?;
-                let amount = std::mem::take(&mut self.receipt.held);
+                let amount = self.all_held()?;
                 self.book(EntryKind::GivenBack, &none, &[(Part::Held, amount)])
             }
+        }
+    }
+
+    /// Takes everything that is held; there is something.
+    fn all_held(&mut self) -> Result<Units, Refusal> {
+        match std::mem::take(&mut self.receipt.held) {
+            Units(0) => Err(self.impossible(self.event.kind())),
+            amount => Ok(amount),
         }
     }
 

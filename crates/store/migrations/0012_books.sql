@@ -85,7 +85,9 @@ CREATE TABLE ledger_postings (
     UNIQUE (transfer_id, account_id)
 );
 
-CREATE FUNCTION ledger_transfer_begins() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- Whoever may write here may make temporary tables too: `pg_temp` is last in the path of what checks, or one of these would be taken
+-- for a table of ours.
+CREATE FUNCTION ledger_transfer_begins() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     NEW.xid := pg_current_xact_id();
     NEW.booked_at := clock_timestamp();
@@ -100,7 +102,7 @@ CREATE TRIGGER ledger_transfers_begin BEFORE INSERT ON ledger_transfers
 
 -- Numbers the line and works out the balance, whatever the writer said. The account's row is locked until commit: whoever
 -- books on it next reads this line.
-CREATE FUNCTION ledger_posting_begins() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+CREATE FUNCTION ledger_posting_begins() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     account   RECORD;
     transfer  RECORD;
@@ -129,7 +131,7 @@ CREATE TRIGGER ledger_postings_begin BEFORE INSERT ON ledger_postings
 
 -- At commit, for every transfer: it has postings (a void has none), they sum to zero in each fund, and what is posted is what was
 -- announced.
-CREATE FUNCTION ledger_transfer_ends() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+CREATE FUNCTION ledger_transfer_ends() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     transfer RECORD;
     lopsided TEXT;
@@ -200,7 +202,7 @@ CREATE TABLE reserve_accounts (
     updated_at    TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
-CREATE FUNCTION reserve_account_follows() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+CREATE FUNCTION reserve_account_follows() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     UPDATE reserve_accounts SET balance_units = NEW.balance_units, updated_at = now()
         WHERE id = substr(NEW.account_id, length('reserve:') + 1);
@@ -321,6 +323,7 @@ CREATE TRIGGER receipt_events_not_emptied BEFORE TRUNCATE ON receipt_events
 
 CREATE TABLE fiat_takings (
     receipt_id   UUID NOT NULL REFERENCES fiat_receipts,
+    number       INTEGER NOT NULL,
     kind         TEXT NOT NULL CHECK (kind IN ('return', 'chargeback')),
     trace        TEXT NOT NULL,
     state        TEXT NOT NULL CHECK (state IN ('open', 'lost', 'undone')),
@@ -490,7 +493,7 @@ CREATE TABLE stablecoin_balances (
 );
 
 -- The balance of a wallet is the sum over its chains and tokens, and written by nobody else.
-CREATE FUNCTION consumer_wallet_follows() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+CREATE FUNCTION consumer_wallet_follows() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     UPDATE consumer_wallets SET updated_at = now(), balance_units =
         (SELECT COALESCE(sum(balance_units), 0) FROM stablecoin_balances WHERE wallet_id = COALESCE(NEW.wallet_id, OLD.wallet_id))
@@ -622,3 +625,129 @@ CREATE TABLE review_cases (
     CHECK ((state = 'resolved') = (resolved_by IS NOT NULL AND resolution IS NOT NULL AND resolved_at IS NOT NULL))
 );
 CREATE UNIQUE INDEX review_cases_open ON review_cases (kind, subject) WHERE state = 'open';
+
+-- ── What each is for ────────────────────────────────────────────────────────────────────────────────────────────
+
+COMMENT ON DOMAIN money_units IS 'Base units, of either sign: 1,000,000 are a dollar.';
+COMMENT ON DOMAIN last_four IS 'The last four digits of a number that is stored nowhere here.';
+COMMENT ON TABLE ledger_account_kinds IS 'The chart of accounts, as in domain::ledger. Fixed: a trigger refuses any change.';
+COMMENT ON COLUMN ledger_account_kinds.fund IS 'reserve: money of those who hold tokens. house: ours. Every transfer balances in each.';
+COMMENT ON COLUMN ledger_account_kinds.normal IS 'The side it grows on.';
+COMMENT ON COLUMN ledger_account_kinds.by IS 'What accounts of the kind are told apart by.';
+COMMENT ON COLUMN ledger_account_kinds.below_zero IS 'Whether the balance may be on the other side: only where others decide what is taken.';
+COMMENT ON TABLE ledger_accounts IS 'Accounts, made when first booked on. Append-only. The row is the lock of the account''s lines.';
+COMMENT ON COLUMN ledger_accounts.id IS 'kind, or kind:of.';
+COMMENT ON COLUMN ledger_accounts.of IS 'Which of its kind: a bank account, a provider, a customer, rail/chain.';
+COMMENT ON TABLE ledger_transfers IS 'What was booked. Append-only; balanced in each fund at commit, or the commit fails.';
+COMMENT ON COLUMN ledger_transfers.source IS 'Whose event: receipt/…, withdrawal/…, suspense/…, a provider, a bank account.';
+COMMENT ON COLUMN ledger_transfers.reference IS 'Which of its events. With source and kind it is booked once.';
+COMMENT ON COLUMN ledger_transfers.kind IS 'What it books: domain::ledger::EntryKind.';
+COMMENT ON COLUMN ledger_transfers.phase IS 'single; pending (announced, in no balance); post or void of a pending one.';
+COMMENT ON COLUMN ledger_transfers.resolves IS 'The pending transfer that this one posts or voids; each once.';
+COMMENT ON COLUMN ledger_transfers.xid IS 'The transaction that wrote it: postings are added in it, and never later.';
+COMMENT ON TABLE ledger_postings IS 'The lines of each account''s statement, with the balance after each. Append-only; number and balance are worked out by a trigger, whatever was said.';
+COMMENT ON COLUMN ledger_postings.line IS 'From 1, without gaps, for each account.';
+COMMENT ON COLUMN ledger_postings.amount_units IS 'Base units: debits above zero, credits below.';
+COMMENT ON COLUMN ledger_postings.pending IS 'Of a pending transfer: in no balance.';
+COMMENT ON COLUMN ledger_postings.balance_units IS 'The balance after this line, base units, debits above zero.';
+COMMENT ON TABLE bank_accounts IS 'Our own bank accounts. Numbers stand with the bank and in the operator''s files.';
+COMMENT ON COLUMN bank_accounts.holds_reserve IS 'Whether cleared money is set aside here.';
+COMMENT ON TABLE reserve_accounts IS 'Bank accounts that hold reserve: a projection of the books, kept by a trigger.';
+COMMENT ON COLUMN reserve_accounts.balance_units IS 'What of it backs tokens, base units.';
+COMMENT ON COLUMN reserve_accounts.balance IS 'Generated from balance_units.';
+COMMENT ON TABLE bank_links IS 'Bank accounts and cards of customers and enterprises, as a provider knows them: its token and the last four digits, never a number.';
+COMMENT ON COLUMN bank_links.token IS 'The provider''s token. What looks like a number is refused.';
+COMMENT ON COLUMN bank_links.state IS 'pending, active, refused, removed.';
+COMMENT ON TABLE fiat_receipts IS 'Money customers pay in, from the first word to the provider until its tokens are minted. Written by store::receipts alone.';
+COMMENT ON COLUMN fiat_receipts.deposit_id IS 'What the mint is named by on chain: drawn once, stored before anything is sent.';
+COMMENT ON COLUMN fiat_receipts.rail IS 'card, ach, wire, rtp.';
+COMMENT ON COLUMN fiat_receipts.risk IS 'low, normal, high: how long it is held.';
+COMMENT ON COLUMN fiat_receipts.request_id IS 'Our number of it at the provider: the same at every try.';
+COMMENT ON COLUMN fiat_receipts.provider_ref IS 'What the provider calls it.';
+COMMENT ON COLUMN fiat_receipts.principal_units IS 'What is for the invoice, base units: what the reserve gets.';
+COMMENT ON COLUMN fiat_receipts.fee_units IS 'What the customer pays us on top, base units.';
+COMMENT ON COLUMN fiat_receipts.state IS 'initiated, submitted, settled, held, cleared, minted; declined, returned, charged_back.';
+COMMENT ON COLUMN fiat_receipts.unknown IS 'Nobody knows whether the provider has it. Never a failure.';
+COMMENT ON COLUMN fiat_receipts.booked IS 'Whether the money is in the books, and not only announced.';
+COMMENT ON COLUMN fiat_receipts.settled IS 'Whether the provider, or the bank, has said that the money is there.';
+COMMENT ON COLUMN fiat_receipts.hold_until IS 'From then on it may be cleared.';
+COMMENT ON COLUMN fiat_receipts.held_units IS 'Collected and not cleared.';
+COMMENT ON COLUMN fiat_receipts.mintable_units IS 'Cleared and not minted.';
+COMMENT ON COLUMN fiat_receipts.minted_units IS 'Minted, less what was taken back and burned.';
+COMMENT ON COLUMN fiat_receipts.floated_units IS 'Paid from the float.';
+COMMENT ON COLUMN fiat_receipts.cash_units IS 'Of mintable and minted: the customer''s money in the reserve.';
+COMMENT ON COLUMN fiat_receipts.cover_units IS 'Of mintable and minted: own capital in the reserve.';
+COMMENT ON COLUMN fiat_receipts.deficit_units IS 'Of minted: missing in the reserve.';
+COMMENT ON TABLE fiat_events IS 'Everything a provider or bank has told us, word for word, once. What was told is not changed; what became of it is.';
+COMMENT ON COLUMN fiat_events.external_id IS 'The provider''s own id of what it says.';
+COMMENT ON COLUMN fiat_events.channel IS 'webhook, poll, report, operator.';
+COMMENT ON COLUMN fiat_events.meaning IS 'What we made of it: domain::receipt::Event.';
+COMMENT ON COLUMN fiat_events.state IS 'received; applied, duplicate, waiting (too early), refused (a case is open), suspense, irrelevant.';
+COMMENT ON TABLE receipt_events IS 'What has been applied to a receipt, each kind and trace once, numbered. Append-only.';
+COMMENT ON COLUMN receipt_events.trace IS 'Which of its kind: a return''s trace number, a chargeback''s id; empty where it comes once.';
+COMMENT ON COLUMN receipt_events.state IS 'The receipt''s state after it.';
+COMMENT ON TABLE fiat_takings IS 'Money that was taken back from a receipt: returns and chargebacks.';
+COMMENT ON COLUMN fiat_takings.state IS 'open (a chargeback that is not decided), lost (it stays taken), undone (we have it again).';
+COMMENT ON COLUMN fiat_takings.amount_units IS 'Base units, in all.';
+COMMENT ON COLUMN fiat_takings.held_units IS 'Of it: what was held for the customer.';
+COMMENT ON COLUMN fiat_takings.fee_units IS 'Of it: his fee, given back.';
+COMMENT ON COLUMN fiat_takings.owed_units IS 'Of it: what he owes us since.';
+COMMENT ON TABLE suspense_items IS 'Money that came and nobody knows for what. Two different people decide, one after the other: a trigger and a check refuse less.';
+COMMENT ON COLUMN suspense_items.amount_units IS 'Base units.';
+COMMENT ON COLUMN suspense_items.payer IS 'Who sent it, as the bank says.';
+COMMENT ON COLUMN suspense_items.reference IS 'What he wrote.';
+COMMENT ON TABLE withdrawals IS 'Tokens for money: burned, finally, then paid. Written by store::withdrawals alone.';
+COMMENT ON COLUMN withdrawals.amount_units IS 'What is burned and paid, base units.';
+COMMENT ON COLUMN withdrawals.amount IS 'Generated from amount_units.';
+COMMENT ON COLUMN withdrawals.destination IS 'Where it goes, as people are told: never a full number.';
+COMMENT ON COLUMN withdrawals.terms_hash IS 'The redemption''s terms, whose payee is the gate.';
+COMMENT ON COLUMN withdrawals.burn_tx IS 'The final transaction that burned. Nothing is paid without it.';
+COMMENT ON COLUMN withdrawals.status IS 'requested, locked, burned, payout_sent, completed, payout_returned, expired.';
+COMMENT ON COLUMN withdrawals.unknown IS 'Nobody knows whether the bank has the payment. Never a reason to send another.';
+COMMENT ON COLUMN withdrawals.attempts IS 'How often a bank payment was handed in.';
+COMMENT ON TABLE withdrawal_events IS 'What has been applied to a withdrawal, each kind and trace once, numbered. Append-only.';
+COMMENT ON COLUMN withdrawal_events.trace IS 'Which try of the payment; empty where it comes once.';
+COMMENT ON TABLE fiat_reserve IS 'The specification''s view of money in and out: one row per receipt, and one per withdrawal with its amount below zero. A projection.';
+COMMENT ON COLUMN fiat_reserve.amount_units IS 'Base units; below zero for withdrawals.';
+COMMENT ON COLUMN fiat_reserve.amount IS 'Generated from amount_units.';
+COMMENT ON COLUMN fiat_reserve.status IS 'pending until cleared; confirmed; released when burned, finally; withdrawn when the bank has paid; failed: declined, taken back or run out.';
+COMMENT ON COLUMN fiat_reserve.deposit_id IS 'What the provider calls the deposit.';
+COMMENT ON COLUMN fiat_reserve.source_type IS 'ach, card, wire.';
+COMMENT ON COLUMN fiat_reserve.token_mint_id IS 'The deposit id the mint is named by on chain.';
+COMMENT ON COLUMN fiat_reserve.token_units IS 'Minted or paid from the float, base units.';
+COMMENT ON COLUMN fiat_reserve.token_amount IS 'Generated from token_units.';
+COMMENT ON COLUMN fiat_reserve.token_currency IS 'USDC: what every rail''s token counts in. USDT is not offered.';
+COMMENT ON TABLE consumer_wallets IS 'Consumers'' own wallets: the sum of their balances on all chains.';
+COMMENT ON COLUMN consumer_wallets.balance_units IS 'Base units, kept by a trigger on stablecoin_balances.';
+COMMENT ON COLUMN consumer_wallets.balance IS 'Generated from balance_units.';
+COMMENT ON TABLE stablecoin_balances IS 'What lies at a consumer''s address, for each chain and token, as the mirror has it.';
+COMMENT ON COLUMN stablecoin_balances.balance_units IS 'Base units.';
+COMMENT ON COLUMN stablecoin_balances.balance IS 'Generated from balance_units.';
+COMMENT ON TABLE customer_credits IS 'What customers have with us: what was too much, or was not needed.';
+COMMENT ON COLUMN customer_credits.amount_units IS 'Base units.';
+COMMENT ON COLUMN customer_credits.amount IS 'Generated from amount_units.';
+COMMENT ON COLUMN customer_credits.status IS 'AVAILABLE, USED, REFUNDED.';
+COMMENT ON COLUMN customer_credits.trace IS 'Which giving back of the receipt made it.';
+COMMENT ON TABLE audit_log IS 'Who did what with money, with the ids of deposit, mint, burn and withdrawal. Append-only.';
+COMMENT ON COLUMN audit_log.action IS 'WALLET_TOP_OFF, OFF_RAMP, and ours beside them.';
+COMMENT ON COLUMN audit_log.amount_units IS 'Base units.';
+COMMENT ON COLUMN audit_log.amount IS 'Generated from amount_units.';
+COMMENT ON COLUMN audit_log.wallet_balance_units IS 'The wallet''s balance after it, base units.';
+COMMENT ON COLUMN audit_log.wallet_balance IS 'Generated from wallet_balance_units.';
+COMMENT ON TABLE rail_states IS 'How the breaker of each token rail stands.';
+COMMENT ON COLUMN rail_states.failures IS 'Proven failures in a row.';
+COMMENT ON COLUMN rail_states.open_until IS 'While open: when one mint is tried again.';
+COMMENT ON TABLE rail_fallbacks IS 'Each time a rail was passed over: why, and what proves that nothing can be minted there any more. Append-only.';
+COMMENT ON COLUMN rail_fallbacks.subject IS 'What was to be minted.';
+COMMENT ON TABLE rail_transfers IS 'Transfers between rails: burned on one, finally, then minted on the other. One intent.';
+COMMENT ON COLUMN rail_transfers.amount_units IS 'Base units.';
+COMMENT ON COLUMN rail_transfers.state IS 'requested, burning, burned, minting, done; cancelled, payable.';
+COMMENT ON TABLE reconciliations IS 'Comparisons of the books with chains, banks and providers, as they were made. Append-only.';
+COMMENT ON COLUMN reconciliations.ours_units IS 'What the books say, base units.';
+COMMENT ON COLUMN reconciliations.theirs_units IS 'What the other side says, base units.';
+COMMENT ON COLUMN reconciliations.difference_units IS 'Generated: ours - theirs.';
+COMMENT ON COLUMN reconciliations.as_of IS 'As of which block, statement or moment.';
+COMMENT ON COLUMN reconciliations.resolved IS 'How a difference was explained by itself, in words.';
+COMMENT ON TABLE review_cases IS 'What a person has to look at, with both sides line by line. One open case for a subject.';
+COMMENT ON COLUMN review_cases.ours IS 'What we have.';
+COMMENT ON COLUMN review_cases.theirs IS 'What the other side says.';

@@ -3,6 +3,7 @@
 
 use crate::Error;
 use alloy_primitives::{Address, B256, U256};
+use domain::money::Units;
 use sqlx::{Row, postgres::PgRow};
 use std::str::FromStr;
 use terms::{Account, TxId};
@@ -17,6 +18,8 @@ pub(crate) trait Columns {
     fn hash(&self, column: &str) -> Result<B256, Error>;
     fn u64(&self, column: &str) -> Result<u64, Error>;
     fn u128(&self, column: &str) -> Result<u128, Error>;
+    fn i128(&self, column: &str) -> Result<i128, Error>;
+    fn units(&self, column: &str) -> Result<Units, Error>;
     fn u256(&self, column: &str) -> Result<U256, Error>;
     fn word<T: FromStr<Err = domain::UnknownWord>>(&self, column: &str) -> Result<T, Error>;
 }
@@ -50,6 +53,14 @@ impl Columns for PgRow {
 
     fn u128(&self, column: &str) -> Result<u128, Error> {
         self.try_get::<&str, _>(column)?.parse().map_err(|_| corrupt(column))
+    }
+
+    fn i128(&self, column: &str) -> Result<i128, Error> {
+        self.try_get::<&str, _>(column)?.parse().map_err(|_| corrupt(column))
+    }
+
+    fn units(&self, column: &str) -> Result<Units, Error> {
+        self.u128(column).map(Units)
     }
 
     fn u256(&self, column: &str) -> Result<U256, Error> {

@@ -8,6 +8,7 @@
 
 pub mod api_keys;
 pub mod attempts;
+pub mod banks;
 pub mod chain;
 mod codec;
 pub mod diagnosis;
@@ -17,16 +18,22 @@ pub mod idempotency;
 pub mod invoices;
 pub mod keys;
 pub mod leases;
+pub mod ledger;
 pub mod migrations;
 pub mod mints;
 pub mod orders;
 pub mod projection;
 pub mod quarantine;
 pub mod rebuild;
+pub mod receipts;
+pub mod reconciliation;
 pub mod repair;
 pub mod schema;
+pub mod suspense;
 pub mod tenants;
+pub mod token_rails;
 pub mod watch;
+pub mod withdrawals;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use std::str::FromStr;
@@ -76,6 +83,22 @@ pub enum Error {
     /// An invoice's intents move faster than it can be looked at.
     #[error("what the keepers do for an invoice changes faster than it can be looked at")]
     Moving,
+    /// Another entry is booked under the key.
+    #[error("another '{}' is booked for {} {}", .0.kind, .0.source, .0.reference)]
+    OtherEntry(domain::ledger::Key),
+    /// Money that is not there is neither set aside nor sent.
+    #[error("'{kind}' needs {short} more in {accounts}")]
+    NotCovered {
+        /// The entry.
+        kind: domain::ledger::EntryKind,
+        /// Where it is missing.
+        accounts: String,
+        /// How much is.
+        short: domain::money::Units,
+    },
+    /// An event, or a decision, that cannot be.
+    #[error(transparent)]
+    Refused(#[from] domain::steps::Refusal),
     /// Somebody else has moved the chain's tip meanwhile.
     #[error("another indexer has moved the tip of chain {0}")]
     TipMoved(u64),
@@ -201,6 +224,7 @@ pub fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
         api_keys::STATEMENTS,
         attempts::STATEMENTS,
+        banks::STATEMENTS,
         chain::STATEMENTS,
         diagnosis::STATEMENTS,
         events::STATEMENTS,
@@ -208,15 +232,21 @@ pub fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         invoices::STATEMENTS,
         keys::STATEMENTS,
         leases::STATEMENTS,
+        ledger::STATEMENTS,
         migrations::STATEMENTS,
         mints::STATEMENTS,
         orders::STATEMENTS,
         quarantine::STATEMENTS,
         rebuild::STATEMENTS,
+        receipts::STATEMENTS,
+        reconciliation::STATEMENTS,
         repair::STATEMENTS,
         schema::STATEMENTS,
+        suspense::STATEMENTS,
         tenants::STATEMENTS,
+        token_rails::STATEMENTS,
         watch::STATEMENTS,
+        withdrawals::STATEMENTS,
     ]
     .into_iter()
     .flatten()
