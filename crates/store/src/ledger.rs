@@ -53,10 +53,8 @@ pub async fn book(db: &mut PgConnection, entry: &Entry) -> Result<bool, Error> {
 /// Books entries in their order, in the caller's transaction; for each whether it is new. Under a key that is taken by an entry
 /// with other amounts, none is.
 pub async fn book_all(db: &mut PgConnection, entries: &[Entry]) -> Result<Vec<bool>, Error> {
-    let accounts: BTreeSet<&Account> = entries
-        .iter()
-        .flat_map(|entry| entry.legs.iter().map(|leg| &leg.account).chain(&entry.covered_by))
-        .collect();
+    let accounts: BTreeSet<&Account> =
+        entries.iter().flat_map(|entry| entry.legs.iter().map(|leg| &leg.account).chain(&entry.covered_by)).collect();
     let ids: Vec<String> = accounts.iter().map(ToString::to_string).collect();
     let kinds: Vec<&str> = accounts.iter().map(|account| account.kind.as_str()).collect();
     let names: Vec<&str> = accounts.iter().map(|account| account.of.as_str()).collect();
@@ -145,7 +143,9 @@ pub async fn balance(db: &mut PgConnection, account: &Account) -> Result<i128, E
 pub async fn balances(db: &mut PgConnection) -> Result<Vec<(Account, i128)>, Error> {
     let rows = sqlx::query(BALANCES).fetch_all(db).await?;
     rows.iter()
-        .map(|row| Ok((Account { kind: row.word::<AccountKind>("kind")?, of: row.try_get("of")? }, row.i128("balance")?)))
+        .map(|row| {
+            Ok((Account { kind: row.word::<AccountKind>("kind")?, of: row.try_get("of")? }, row.i128("balance")?))
+        })
         .collect()
 }
 

@@ -219,7 +219,10 @@ pub async fn get(db: &mut PgConnection, id: Uuid, lock: bool) -> Result<Stored, 
     })
 }
 
-async fn one(query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>, db: &mut PgConnection) -> Result<Option<Uuid>, Error> {
+async fn one(
+    query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
+    db: &mut PgConnection,
+) -> Result<Option<Uuid>, Error> {
     Ok(query.fetch_optional(db).await?.map(|row| row.try_get("id")).transpose()?)
 }
 

@@ -79,11 +79,12 @@ fn entry(key: Key, names: &Names, part: (Part, Units)) -> Result<Entry, Error> {
 pub async fn get(db: &mut PgConnection, id: Uuid) -> Result<Item, Error> {
     let row = sqlx::query(GET).bind(id).fetch_optional(db).await?;
     let row = row.ok_or_else(|| Error::Missing(format!("nothing lies in suspense as {id}")))?;
-    let proposal = match (row.try_get::<Option<Uuid>, _>("proposed_receipt")?, row.try_get::<Option<String>, _>("proposed_by")?) {
-        (Some(receipt), Some(who)) => Some((Proposal::Receipt(receipt), who)),
-        (None, Some(who)) => Some((Proposal::Return, who)),
-        (_, None) => None,
-    };
+    let proposal =
+        match (row.try_get::<Option<Uuid>, _>("proposed_receipt")?, row.try_get::<Option<String>, _>("proposed_by")?) {
+            (Some(receipt), Some(who)) => Some((Proposal::Receipt(receipt), who)),
+            (None, Some(who)) => Some((Proposal::Return, who)),
+            (_, None) => None,
+        };
     Ok(Item {
         bank: row.try_get("bank_account_id")?,
         amount: row.units("amount")?,
@@ -132,11 +133,8 @@ pub async fn approve(db: &mut PgConnection, id: Uuid, who: &str) -> Result<(), E
             }
         }
         Proposal::Return => {
-            let names = Names {
-                bank: Some(item.bank.clone()),
-                place: Some(Location::Bank(item.bank)),
-                ..Names::default()
-            };
+            let names =
+                Names { bank: Some(item.bank.clone()), place: Some(Location::Bank(item.bank)), ..Names::default() };
             let entry = entry(key(id, "returned", EntryKind::SuspenseReturned), &names, (Part::Amount, item.amount))?;
             ledger::book(db, &entry).await?;
             Ok(())

@@ -157,7 +157,9 @@ pub async fn create_crossing(db: &mut PgConnection, new: &NewCrossing<'_>) -> Re
         .await?;
     match row {
         Some(row) => Ok(row.try_get("id")?),
-        None => Ok(sqlx::query(CROSSING_BY_TERMS).bind(new.burn_terms.as_slice()).fetch_one(db).await?.try_get("id")?),
+        None => {
+            Ok(sqlx::query(CROSSING_BY_TERMS).bind(new.burn_terms.as_slice()).fetch_one(db).await?.try_get("id")?)
+        }
     }
 }
 

@@ -274,7 +274,8 @@ pub async fn apply(db: &mut PgConnection, id: Uuid, event: &Event, source: Sourc
         EventKind::PayoutDone => "OFF_RAMP".to_owned(),
         kind => format!("WITHDRAWAL_{}", kind.as_str().to_uppercase()),
     };
-    let burn_id = known.applied.iter().any(|(kind, _)| *kind == EventKind::Burned).then(|| encode_prefixed(stored.terms_hash));
+    let burn_id =
+        known.applied.iter().any(|(kind, _)| *kind == EventKind::Burned).then(|| encode_prefixed(stored.terms_hash));
     let details = json!({ "withdrawal": id, "event": body, "state": known.state, "by": source.actor });
     sqlx::query(AUDIT).bind(id).bind(action).bind(burn_id).bind(details).execute(&mut *db).await?;
     ledger::book_all(db, &step.entries).await?;

@@ -6,6 +6,7 @@ mod actions;
 mod books;
 mod both_rails;
 mod mint;
+mod fiat;
 mod money;
 mod project;
 mod rails;
