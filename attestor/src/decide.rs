@@ -82,7 +82,9 @@ pub enum Refusal {
     TooLong { until: u64, most: u64 },
     #[error("it is over since {until}, the chain's time is {now}")]
     Over { until: u64, now: u64 },
-    #[error("this key has signed order {attempt} of the deposit, good until {until} on chain {chain}, and it is not over")]
+    #[error(
+        "this key has signed order {attempt} of the deposit, good until {until} on chain {chain}, and it is not over"
+    )]
     SignedBefore { attempt: u32, chain: u64, until: u64 },
     #[error("the deposit was used on chain {0}")]
     Used(u64),

@@ -174,11 +174,12 @@ impl Log {
         let io = |error: std::io::Error| Error::Log { path: path.to_owned(), why: error.to_string() };
         let bad = |why: String| Error::Log { path: path.to_owned(), why };
         let is_new = !path.exists();
-        let mut file =
-            OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(io)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(io)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(bad("another process has it open: one log, one attestor".into())),
+            Err(TryLockError::WouldBlock) => {
+                return Err(bad("another process has it open: one log, one attestor".into()));
+            }
             Err(TryLockError::Error(error)) => return Err(io(error)),
         }
         let mut text = Vec::new();
@@ -196,17 +197,23 @@ impl Log {
             Self { path: path.to_owned(), file, seq: 0, last: B256::ZERO, broken: false, history: History::default() };
         for (at, line) in text.lines().enumerate() {
             let wrong = |why: String| {
-                bad(format!("line {}: {why}. Put the file back as it was: what was signed must not be forgotten", at + 1))
+                bad(format!(
+                    "line {}: {why}. Put the file back as it was: what was signed must not be forgotten",
+                    at + 1
+                ))
             };
             let line: Line = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
-            if line.seq != log.seq || line.prev != log.last || line.hash != hash(line.seq, line.prev, line.entry.get()) {
+            if line.seq != log.seq || line.prev != log.last || line.hash != hash(line.seq, line.prev, line.entry.get())
+            {
                 return Err(wrong("the chain of hashes is broken".into()));
             }
             let entry: Entry = serde_json::from_str(line.entry.get()).map_err(|error| wrong(error.to_string()))?;
             if let Entry::Opened { signer: of } = &entry
                 && *of != signer.to_string()
             {
-                return Err(wrong(format!("it is the log of {of}, and the key is {signer}'s: each key has a log of its own")));
+                return Err(wrong(format!(
+                    "it is the log of {of}, and the key is {signer}'s: each key has a log of its own"
+                )));
             }
             log.history.take(entry);
             (log.seq, log.last) = (line.seq + 1, line.hash);

@@ -332,7 +332,8 @@ fn stopped(with_parent: bool) -> Result<impl Future<Output = ()> + Send + 'stati
 }
 
 /// Our crates, as they are called in the log.
-const OURS: &[&str] = &["api", "attestor", "chain", "domain", "indexer", "keeper", "model", "monay", "store", "terms", "vault"];
+const OURS: &[&str] =
+    &["api", "attestor", "chain", "domain", "indexer", "keeper", "model", "monay", "store", "terms", "vault"];
 
 /// Whether a line may be written at all, whatever `RUST_LOG` says. What our own crates write is ours to answer for. Others
 /// write, below info, the URLs they call with the keys in them, and what is sent there: orders before they are carried out,

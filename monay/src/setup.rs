@@ -148,17 +148,29 @@ async fn check_mint_gate(chain: &Evm, settings: &ChainConfig, mint: &MintConfig)
     };
     match known {
         Ok(known) if known == mint.gate => {}
-        Ok(known) => return Err(wrong(format!("the settlement gate knows {known} and not {} as its {:?} gate", mint.gate, mint.kind))),
+        Ok(known) => {
+            return Err(wrong(format!(
+                "the settlement gate knows {known} and not {} as its {:?} gate",
+                mint.gate, mint.kind
+            )));
+        }
         Err(_) => return Err(wrong("the settlement gate does not say which mint gate it knows".to_owned())),
     }
     match chain.read(mint.gate, &IMintGate::TOKENCall {}).await {
         Ok(token) if token == settings.token => {}
-        Ok(token) => return Err(wrong(format!("the gate {} is of token {token}, invoices are in {}", mint.gate, settings.token))),
+        Ok(token) => {
+            return Err(wrong(format!(
+                "the gate {} is of token {token}, invoices are in {}",
+                mint.gate, settings.token
+            )));
+        }
         Err(_) => return Err(wrong(format!("{} does not say which token it is of", mint.gate))),
     }
     match chain.read(mint.gate, &IMintGate::thresholdCall {}).await {
         Ok(threshold) if u32::from(threshold) == mint.threshold => Ok(()),
-        Ok(threshold) => Err(wrong(format!("the gate wants {threshold} signatures, the configuration says {}", mint.threshold))),
+        Ok(threshold) => {
+            Err(wrong(format!("the gate wants {threshold} signatures, the configuration says {}", mint.threshold)))
+        }
         Err(_) => Err(wrong(format!("{} does not say how many signatures it wants", mint.gate))),
     }
 }

@@ -281,7 +281,8 @@ async fn deploy_safe(
     owners: &[Address],
     threshold: u8,
 ) -> Result<Address, Error> {
-    let (singleton_code, factory_code) = (creation_code("Safe", SAFE)?, creation_code("SafeProxyFactory", SAFE_FACTORY)?);
+    let (singleton_code, factory_code) =
+        (creation_code("Safe", SAFE)?, creation_code("SafeProxyFactory", SAFE_FACTORY)?);
     let (singleton, factory) = (address_of(&singleton_code), address_of(&factory_code));
     let mut calls = Vec::new();
     for (address, code) in [(singleton, &singleton_code), (factory, &factory_code)] {

@@ -101,8 +101,13 @@ fn history(signed: impl IntoIterator<Item = SignedDeposit>) -> History {
 #[test]
 fn what_books_and_statement_both_show_is_signed_as_it_was_ordered() {
     let told = deposit(&order(), &seen(), &History::default()).unwrap();
-    let expected =
-        DepositAttestation { deposit_id: DEPOSIT, terms_hash: terms().hash(), token: TOKEN, amount: 150, valid_until: 1_900 };
+    let expected = DepositAttestation {
+        deposit_id: DEPOSIT,
+        terms_hash: terms().hash(),
+        token: TOKEN,
+        amount: 150,
+        valid_until: 1_900,
+    };
     assert_eq!(told, expected);
 }
 
@@ -115,10 +120,7 @@ fn nothing_else_is_signed() {
     let rows: Vec<(Change, R)> = vec![
         (|_, seen| seen.rails.clear(), R::NoGate(BASE)),
         (|order, _| order.gate = TOKEN.into(), R::OtherGate { order: TOKEN.to_string(), ours: GATE }),
-        (
-            |order, _| order.terms_hash = B256::ZERO,
-            R::OtherTerms { order: B256::ZERO, found: terms().hash() },
-        ),
+        (|order, _| order.terms_hash = B256::ZERO, R::OtherTerms { order: B256::ZERO, found: terms().hash() }),
         (|_, seen| seen.rails[0].token = GATE, R::OtherToken { terms: TOKEN.to_string(), ours: GATE }),
         (|order, _| change(order, |terms| terms.flags = 1), R::WrongTerms),
         (|order, _| change(order, |terms| terms.payee = GATE), R::WrongTerms),

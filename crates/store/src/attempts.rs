@@ -299,10 +299,12 @@ async fn work_of(db: &mut PgConnection, id: B256, kind: IntentKind, row: &PgRow)
             Payload::Order(order, signature)
         }
         IntentKind::Fund => Payload::Authorization(orders::authorization_of(db, id).await?),
-        IntentKind::Mint => match mints::attested(db, row.hash("terms_hash")?, row.u256("cumulative_before")?.into()).await? {
-            Some((gate, deposit, signatures)) => Payload::Attestation(gate, deposit, signatures),
-            None => Payload::None,
-        },
+        IntentKind::Mint => {
+            match mints::attested(db, row.hash("terms_hash")?, row.u256("cumulative_before")?.into()).await? {
+                Some((gate, deposit, signatures)) => Payload::Attestation(gate, deposit, signatures),
+                None => Payload::None,
+            }
+        }
         IntentKind::Settle | IntentKind::Cancel | IntentKind::Refund | IntentKind::Redeem => Payload::None,
     };
     Ok(Work { token: row.account("intent_token")?, terms: terms_of(row)?, payload })

@@ -5,8 +5,9 @@
 
 use crate::codec::{Columns, big, chain_id, corrupt};
 use crate::invoices::terms_of;
-use crate::{Error, ORDERS_CHANNEL, PgConnection, projection, statements};
+use crate::{Error, ORDERS_CHANNEL, PgConnection, ledger, projection, statements};
 use alloy_primitives::{Address, B256, Bytes};
+use domain::ledger::AccountKind;
 use domain::mint::{MintRefusal, MintState};
 use domain::money::Units;
 use domain::receipt::ReceiptState;
@@ -62,9 +63,6 @@ statements! {
         WHERE s.deposit_id = $1 AND s.attempt = $2 AND s.signer::bytea = ANY(g.attestors) ORDER BY s.signer LIMIT $3";
     BOOKED = "SELECT id, invoice_id, state, mintable_units::text AS mintable, provider, COALESCE(provider_ref, request_id) AS reference
         FROM fiat_receipts WHERE deposit_id = $1";
-    RESERVE = "SELECT GREATEST(COALESCE(SUM(last.balance_units), 0), 0)::text AS units FROM (
-            SELECT DISTINCT ON (p.account_id) p.balance_units FROM ledger_postings p JOIN ledger_accounts a ON a.id = p.account_id
-            WHERE a.kind = 'reserve' ORDER BY p.account_id, p.line DESC) last";
     INSERT_RESERVE_ORDER = "INSERT INTO reserve_orders (chain_id, nonce, allocation_units, as_of)
         SELECT $1, (SELECT COALESCE(MAX(nonce), 0) FROM reserve_orders WHERE chain_id = $1) + 1, $2::text::numeric, $3 RETURNING nonce";
     UNSIGNED_RESERVE = "SELECT r.chain_id, r.nonce, r.allocation_units::text AS units, r.as_of FROM reserve_orders r
@@ -389,9 +387,12 @@ pub async fn booked(db: &mut PgConnection, deposit_id: B256) -> Result<Option<Bo
     row.map(booked).transpose()
 }
 
-/// What lies in the reserve as the ledger has it, base units: all its bank accounts together.
+/// What lies in the reserve as the ledger has it, base units: all its bank accounts together, and never less than nothing.
 pub async fn reserve(db: &mut PgConnection) -> Result<Units, Error> {
-    Ok(Units(sqlx::query(RESERVE).fetch_one(db).await?.u128("units")?))
+    let balances = ledger::balances(db).await?;
+    let there = balances.iter().filter(|(account, _)| account.kind == AccountKind::Reserve);
+    let there = there.fold(0_i128, |sum, (_, balance)| sum.saturating_add(*balance));
+    Ok(Units(u128::try_from(there).unwrap_or(0)))
 }
 
 /// Asks attestors for a statement about the reserve behind a chain's gate; returns its number.

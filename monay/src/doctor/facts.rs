@@ -132,8 +132,11 @@ async fn signer(file: &Path, duty: Duty, chain: &ChainConfig, evm: &Known<Evm>) 
             return Ok(Signer { account, has_role, balance, nonce, nonces, held });
         }
     };
-    let (has_role, balance, nonce) =
-        tokio::join!(evm.may_call(chain.gate, duty.selector(), account), evm.provider().get_balance(account), evm.nonce(account.into()));
+    let (has_role, balance, nonce) = tokio::join!(
+        evm.may_call(chain.gate, duty.selector(), account),
+        evm.provider().get_balance(account),
+        evm.nonce(account.into())
+    );
     Ok(Signer {
         account,
         has_role: has_role.map_err(|error| error.to_string()),

@@ -14,8 +14,8 @@ use alloy::transports::RpcError;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolEvent, SolStruct, eip712_domain};
 use chain::evm::Evm;
-use keeper::Duty;
 use chain::{Chain, GAS_PER_ITEM, Sent, Slot, batch_gas};
+use keeper::Duty;
 use std::time::{Duration, Instant};
 use terms::abi::{IInvoiceEscrow, ISettlementGate, RefundOrder};
 

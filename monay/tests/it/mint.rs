@@ -183,7 +183,9 @@ impl Mint {
     fn signed(&self, deposit: B256) -> Vec<usize> {
         let count = |which: usize| {
             let text = std::fs::read_to_string(self.net.stack.attestor_file(which, "log")).unwrap_or_default();
-            text.lines().filter(|line| line.contains("\"what\":\"signed\"") && line.contains(&deposit.to_string())).count()
+            text.lines()
+                .filter(|line| line.contains("\"what\":\"signed\"") && line.contains(&deposit.to_string()))
+                .count()
         };
         (0..Cast::ATTESTORS).map(count).collect()
     }
@@ -239,7 +241,10 @@ async fn a_deposit_that_two_attestors_have_seen_pays_its_invoice_once() {
     assert_eq!(mint.states(deposit).await, [MintState::Minted]);
     assert_eq!(net.intents(&issued).await, [("mint".to_owned(), "final".to_owned())]);
     assert_eq!(net.statuses(&issued).await, ("paid".into(), "destroyed".into()));
-    assert_eq!((net.balance(issued.terms.payee).await, mint.issued_units().await), (U256::from(AMOUNT), U256::from(AMOUNT)));
+    assert_eq!(
+        (net.balance(issued.terms.payee).await, mint.issued_units().await),
+        (U256::from(AMOUNT), U256::from(AMOUNT))
+    );
     assert_eq!(net.effects(&issued, 2).await.len(), 1);
     let row = "SELECT count(*) FROM gate_events WHERE kind = 'minted' AND amount_units = 150000000";
     assert_eq!(net.count(row).await, 1);
@@ -251,7 +256,10 @@ async fn a_deposit_that_two_attestors_have_seen_pays_its_invoice_once() {
     let chain = net.stack.chain().unwrap();
     let contracts = Contracts { escrow: chain.escrow.into(), gate: chain.gate.into() };
     let said = net.keeper.chain.simulate(contracts, Cast::address(Cast::KEEPER).into(), &again).await.unwrap();
-    assert!(matches!(&said, Simulated::Reverts(words) if words.contains("NotOpen") || words.contains("DepositUsed")), "{said:?}");
+    assert!(
+        matches!(&said, Simulated::Reverts(words) if words.contains("NotOpen") || words.contains("DepositUsed")),
+        "{said:?}"
+    );
     assert!(net.differences().await.is_empty(), "a fresh index has the same");
 }
 
@@ -275,9 +283,9 @@ async fn the_gate_refuses_what_is_over_replayed_or_not_signed() {
             who.iter().map(|which| PrivateKeySigner::from_bytes(&Cast::attestor(*which)).unwrap()).collect();
         keys.sort_by_key(PrivateKeySigner::address);
         let digest = told.digest(&mint.gate());
-        let signatures = keys.iter().map(|key| {
-            alloy::signers::SignerSync::sign_hash_sync(key, &digest).unwrap().as_bytes().to_vec().into()
-        });
+        let signatures = keys
+            .iter()
+            .map(|key| alloy::signers::SignerSync::sign_hash_sync(key, &digest).unwrap().as_bytes().to_vec().into());
         let (deposit, signatures) = (told.deposit(), signatures.collect());
         Action::MintAndPay(issued.terms.clone().into(), mint.gate().address, deposit, signatures)
     };
@@ -362,10 +370,7 @@ async fn attestors_that_disagree_mint_nothing() {
     let ordered = mint.order(&issued, deposit).await.unwrap();
     let mut sees = mint.attestor(0, None).await;
     let taken_back = format!("reference,amount\n{deposit},150\n{deposit},-150\n");
-    let mut others = [
-        mint.attestor(1, Some("reference,amount\n")).await,
-        mint.attestor(2, Some(&taken_back)).await,
-    ];
+    let mut others = [mint.attestor(1, Some("reference,amount\n")).await, mint.attestor(2, Some(&taken_back)).await];
     sees.pass().await.unwrap();
     for other in &mut others {
         other.pass().await.unwrap();
@@ -541,14 +546,20 @@ async fn a_keeper_killed_at_any_write_mints_once() {
         mint.net.stack.run_attestor(which, &[]).await.unwrap();
     }
     let mut all = 0;
-    for point in [Point::BeforeCommit, Point::AfterCommitBeforeBroadcast, Point::AfterBroadcastBeforeRecord, Point::BeforeCloseCommit] {
+    for point in [
+        Point::BeforeCommit,
+        Point::AfterCommitBeforeBroadcast,
+        Point::AfterBroadcastBeforeRecord,
+        Point::BeforeCloseCommit,
+    ] {
         let issued = mint.net.issue(Wish::default()).await;
         let deposit = mint.cleared(&issued, AMOUNT).await;
         let point = format!("{point:?}");
         let dies = [(CRASH_VARIABLE, point.as_str()), SHORT_LEASE];
         mint.net.stack.run(Service::Keeper, &dies).await.unwrap();
         mint.order(&issued, deposit).await.unwrap();
-        let ended = mint.net.stack.ended(Service::Keeper, Duration::from_secs(40)).await.and_then(|status| status.signal());
+        let ended =
+            mint.net.stack.ended(Service::Keeper, Duration::from_secs(40)).await.and_then(|status| status.signal());
         assert_eq!(ended, Some(SIGKILL), "{point}");
         mint.net.stack.run(Service::Keeper, &[SHORT_LEASE]).await.unwrap();
         minted(&mint, &issued, deposit).await;

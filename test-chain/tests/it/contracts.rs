@@ -96,9 +96,12 @@ async fn gates_are_governed_by_a_safe_as_the_table_says() {
     };
     let terms = "(uint8,uint64,bytes32,address,address,uint128,uint64,address,address,address,uint8)";
     let (settle, cancel) = (format!("settleBatch({terms}[],uint256)"), format!("cancel({terms})"));
-    for (who, settles, cancels) in
-        [(keeper, true, false), (canceller, false, true), (owner().address(), false, false), (gates.admin, false, false)]
-    {
+    for (who, settles, cancels) in [
+        (keeper, true, false),
+        (canceller, false, true),
+        (owner().address(), false, false),
+        (gates.admin, false, false),
+    ] {
         assert_eq!((may(who, &settle).await, may(who, &cancel).await), (settles, cancels), "{who}");
     }
     let has = async |role: &str, account: Address| {

@@ -5,9 +5,7 @@ use alloy_primitives::{Address, B256, U256};
 use domain::intent::{IntentKind, IntentState};
 use domain::invoice::{InvoiceEvent, Settlement};
 use domain::mint::{GateEvent, GateFact, MintState, OrderFact};
-use domain::project::{
-    Deposits, EventFact, Facts, IntentFact, Pick, Recorded, SETTLE_MARGIN_SECONDS, project,
-};
+use domain::project::{Deposits, EventFact, Facts, IntentFact, Pick, Recorded, SETTLE_MARGIN_SECONDS, project};
 use domain::rails::{Look, given, may_mint, pick};
 use domain::tier::{Heights, Tier};
 use domain::wallet::WalletStatus;
@@ -765,7 +763,8 @@ fn a_pick_that_is_not_kept_is_caught() {
 #[test]
 fn a_pick_that_is_let_go_while_a_payment_may_be_under_way_is_caught() {
     // Paid on one chain, taken back by a re-org before the payment has landed, paid on the other, and then again on the first.
-    let taken_back = [deposit(0), sync(0), Step::Reorg { rail: 0, depth: 1, mints: false }, LOOK, sync(0), Step::Sign { rail: 0 }];
+    let taken_back =
+        [deposit(0), sync(0), Step::Reorg { rail: 0, depth: 1, mints: false }, LOOK, sync(0), Step::Sign { rail: 0 }];
     let paid_again = [deposit(1), sync(1), LOOK, Step::Sign { rail: 1 }, deposit(0)];
     caught(Rule::LetsGoInFlight, &[taken_back.as_slice(), &paid_again].concat());
 }
@@ -800,7 +799,18 @@ fn an_order_that_is_taken_for_none_before_it_is_signed_is_caught() {
 #[test]
 fn an_order_that_is_over_by_a_block_that_may_go_is_caught() {
     let block = |rail| Step::Block { rail, deposit: 0, land: 0, reversed: false, other: Other::Nothing };
-    let over = [order(0), Step::Attest, Step::Wait(10), block(0), Step::Wait(1_000), block(0), sync(0), block(1), sync(1), LOOK];
+    let over = [
+        order(0),
+        Step::Attest,
+        Step::Wait(10),
+        block(0),
+        Step::Wait(1_000),
+        block(0),
+        sync(0),
+        block(1),
+        sync(1),
+        LOOK,
+    ];
     let again = [order(1), Step::Attest, carried(1), Step::Reorg { rail: 0, depth: 2, mints: true }];
     caught(Rule::OverByTheTip, &[over.as_slice(), &again].concat());
 }

@@ -5,8 +5,8 @@
 mod actions;
 mod books;
 mod both_rails;
-mod mint;
 mod fiat;
+mod mint;
 mod money;
 mod project;
 mod rails;

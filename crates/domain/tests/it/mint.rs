@@ -93,7 +93,8 @@ fn a_mint_is_final_when_its_event_is_and_accepted_no_more_when_its_order_is_over
         (IntentState::Accepted, None, 1_501, Some(IntentState::Superseded)),
         (IntentState::Unknown, None, 1_501, None),
     ] {
-        let mut facts = Facts { final_now, now: final_now + 2, orders: vec![OrderFact { signatures: 2, ..order() }], ..facts() };
+        let mut facts =
+            Facts { final_now, now: final_now + 2, orders: vec![OrderFact { signatures: 2, ..order() }], ..facts() };
         intent(&mut facts, IntentKind::Mint, intent_total(DEPOSIT), state);
         block.iter().for_each(|block| minted(&mut facts, DEPOSIT, *block));
         let changed: Vec<_> = project(&facts).intents.iter().map(|(_, state)| *state).collect();

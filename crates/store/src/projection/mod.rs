@@ -90,11 +90,7 @@ pub async fn refresh(db: &mut PgConnection, terms_hash: B256) -> Result<(), Erro
 
 /// Whether a deposit of so many base units may be minted for the invoice with these terms, on their chain, and until when by its
 /// clock (unix seconds). Holds the invoice until the transaction ends.
-pub async fn may_mint(
-    db: &mut PgConnection,
-    terms_hash: B256,
-    units: u128,
-) -> Result<Result<u64, MintRefusal>, Error> {
+pub async fn may_mint(db: &mut PgConnection, terms_hash: B256, units: u128) -> Result<Result<u64, MintRefusal>, Error> {
     lock(db, [terms_hash]).await?;
     let loaded = facts::load(db, &[terms_hash]).await?;
     let looked = facts::look(db, &loaded.iter().collect::<Vec<_>>(), rails::look).await?;

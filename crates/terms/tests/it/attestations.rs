@@ -137,12 +137,18 @@ fn by_hand(gate: &MintGate, kind: &str, words: &[B256]) -> B256 {
 fn attestation_vectors_agree_with_a_computation_by_hand() {
     let number = |number: u128| B256::from(U256::from(number));
     for (name, gate, told) in deposits() {
-        let words =
-            [told.deposit_id, told.terms_hash, told.token.into_word(), number(told.amount), number(told.valid_until.into())];
+        let words = [
+            told.deposit_id,
+            told.terms_hash,
+            told.token.into_word(),
+            number(told.amount),
+            number(told.valid_until.into()),
+        ];
         assert_eq!(told.digest(&gate), by_hand(&gate, DEPOSIT, &words), "{name}");
     }
     for (name, gate, told) in reserves() {
-        let words = [told.token.into_word(), number(told.allocation), number(told.nonce.into()), number(told.as_of.into())];
+        let words =
+            [told.token.into_word(), number(told.allocation), number(told.nonce.into()), number(told.as_of.into())];
         assert_eq!(told.digest(&gate), by_hand(&gate, RESERVE, &words), "{name}");
     }
 }
