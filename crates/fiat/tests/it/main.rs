@@ -1,0 +1,1 @@
+//! Each client against its provider's sandbox, over real HTTP.
