@@ -459,11 +459,18 @@ pub async fn transfer(
     token: Address,
     payments: &[(Address, u128)],
 ) -> Result<(), Error> {
-    let call = |(to, amount): &(Address, u128)| {
-        let input = IToken::transferCall { to: *to, amount: U256::from(*amount) }.abi_encode().into();
-        Call { to: Some(token), input, gas: GAS_TO_CALL }
-    };
-    send(node, from, payments.iter().map(call).collect()).await
+    send(node, from, payments.iter().map(|payment| transfer_call(token, payment)).collect()).await
+}
+
+/// Sends one payment and does not wait for its block. The transaction's hash.
+pub(crate) async fn submit_transfer(
+    node: &Node,
+    from: &PrivateKeySigner,
+    token: Address,
+    payment: &(Address, u128),
+) -> Result<B256, Error> {
+    let hashes = submit(node, from, vec![transfer_call(token, payment)]).await?;
+    hashes.first().copied().ok_or_else(|| failed("the token", "nothing was sent".to_owned()))
 }
 
 /// How much of a token an account has.
@@ -488,14 +495,19 @@ fn mint_call(token: Address, (to, amount): &(Address, u128)) -> Call {
     Call { to: Some(token), input, gas: GAS_TO_CALL }
 }
 
+fn transfer_call(token: Address, (to, amount): &(Address, u128)) -> Call {
+    let input = IToken::transferCall { to: *to, amount: U256::from(*amount) }.abi_encode().into();
+    Call { to: Some(token), input, gas: GAS_TO_CALL }
+}
+
 async fn call<C: SolCall>(node: &Node, to: Address, question: C) -> Result<C::Return, Error> {
     let request = TransactionRequest::default().with_to(to).with_input(question.abi_encode());
     let answer = node.provider().call(request).await.map_err(|error| node.failed("eth_call", error))?;
     C::abi_decode_returns(&answer).map_err(|error| node.failed("eth_call", error))
 }
 
-/// Signs the calls with consecutive nonces, sends them one after the other without waiting, and then waits for all.
-async fn send(node: &Node, from: &PrivateKeySigner, calls: Vec<Call>) -> Result<(), Error> {
+/// Signs the calls with consecutive nonces and sends them one after the other without waiting.
+async fn submit(node: &Node, from: &PrivateKeySigner, calls: Vec<Call>) -> Result<Vec<B256>, Error> {
     let provider = node.provider();
     let chain_id = node.chain_id().await?;
     let nonce = provider.get_transaction_count(from.address()).pending().await;
@@ -520,6 +532,13 @@ async fn send(node: &Node, from: &PrivateKeySigner, calls: Vec<Call>) -> Result<
         let pending = provider.send_raw_transaction(&envelope.encoded_2718()).await;
         hashes.push(*pending.map_err(|error| node.failed("eth_sendRawTransaction", error))?.tx_hash());
     }
+    Ok(hashes)
+}
+
+/// Sends the calls and waits for all.
+async fn send(node: &Node, from: &PrivateKeySigner, calls: Vec<Call>) -> Result<(), Error> {
+    let provider = node.provider();
+    let hashes = submit(node, from, calls).await?;
     if hashes.is_empty() {
         return Ok(());
     }
@@ -544,7 +563,7 @@ async fn send(node: &Node, from: &PrivateKeySigner, calls: Vec<Call>) -> Result<
     Ok(())
 }
 
-async fn has_code(node: &Node, address: Address) -> Result<bool, Error> {
+pub(crate) async fn has_code(node: &Node, address: Address) -> Result<bool, Error> {
     let code = node.provider().get_code_at(address).await.map_err(|error| node.failed("eth_getCode", error))?;
     Ok(!code.is_empty())
 }

@@ -16,6 +16,7 @@ mod postgres;
 mod process;
 mod progress;
 mod proxy;
+pub mod sandbox;
 pub mod solana;
 mod surfpool;
 pub mod tools;
