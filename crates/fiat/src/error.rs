@@ -22,8 +22,8 @@ pub enum Error {
         /// What it says of single fields.
         fields: Vec<FieldError>,
     },
-    /// The idempotency key belongs to another request: something else was done under it.
-    #[error("the idempotency key is bound to another request (code {code}): {message}")]
+    /// It contradicts what was done before: as a rule the idempotency key belongs to another request.
+    #[error("it conflicts with an earlier request (code {code}): {message}")]
     Conflict {
         /// The provider's own code.
         code: i64,

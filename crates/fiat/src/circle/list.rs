@@ -97,7 +97,7 @@ pub(super) async fn page<T: Listed>(
     // The header is not in Circle's own reference: without it a full page has another one after it.
     let last = items.last().map(|item| item.id().to_owned());
     let full = items.len() >= usize::from(window.size());
-    let after = answer.next.unwrap_or_else(|| if full { last } else { None });
+    let after = answer.next.unwrap_or(if full { last } else { None });
     Ok(Page { items, older: after.map(Cursor::After) })
 }
 

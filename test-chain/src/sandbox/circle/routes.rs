@@ -402,7 +402,7 @@ fn create_recipient(_: &Shared, state: &mut State, body: &Value) -> Result<Reply
     form.done()?;
     let address = if address.starts_with("0x") { address.to_lowercase() } else { address.to_owned() };
     if state.all("recipient").iter().any(|it| it["address"] == address && it["chain"] == chain) {
-        return Err(Reply::error(409, 2003, "The address is already a recipient."));
+        return Err(Reply::error(400, 2003, "The address is already a recipient."));
     }
     let mut recipient = json!({
         "id": fresh_id(), "address": address, "chain": chain, "currency": currency,
