@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers of tests are no tests to clippy.
 
 mod anvil;
+mod circle;
 mod contracts;
 mod postgres;
 mod surfpool;

@@ -91,7 +91,7 @@ async fn usdc_that_comes_to_our_address_is_booked_after_its_confirmations_and_on
     let address = scene.client.create_deposit_address(key(), &Chain::Base, &Currency::Usd).await.unwrap();
     let again = scene.client.create_deposit_address(key(), &Chain::Base, &Currency::Usd).await.unwrap();
     assert_eq!(address, again, "one for each chain");
-    assert_eq!(scene.client.deposit_addresses().await.unwrap(), [address.clone()]);
+    assert_eq!(scene.client.deposit_addresses().await.unwrap(), std::slice::from_ref(&address));
     let to: Address = address.address.parse().unwrap();
     transfer(&anvil, &signer(6), token, &[(to, 40 * DOLLAR), (to, 2 * DOLLAR + 1)]).await.unwrap();
 
