@@ -58,7 +58,7 @@ macro_rules! listed {
         }
     )+};
 }
-listed!(Deposit, Payout, Transfer);
+listed!(Deposit, Payout, Recipient, Transfer);
 
 impl Window {
     fn query(&self) -> Result<Vec<(&'static str, String)>, Error> {

@@ -233,7 +233,7 @@ impl Client {
 
     /// The addresses that can be sent to. Those that wait for approval are not among them.
     pub async fn recipients(&self) -> Result<Vec<Recipient>, Error> {
-        self.door.get(RECIPIENTS, &[]).await?.data()
+        list::all(&self.door, RECIPIENTS, &[], Window::default()).await
     }
 
     /// Forgets one.

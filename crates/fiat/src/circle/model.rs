@@ -8,6 +8,7 @@ use super::{
     TransferFailure, TransferId, TransferStatus, WalletId, WireId, WireStatus,
 };
 use crate::Error;
+use domain::money::Units;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use time::OffsetDateTime;
@@ -22,6 +23,22 @@ pub struct Balances {
     /// What has come and cannot be used yet.
     #[serde(default)]
     pub unsettled: Vec<Money>,
+}
+
+impl Balances {
+    /// Dollars, or USDC, that can be used.
+    pub fn available_usd(&self) -> Units {
+        usd(&self.available)
+    }
+
+    /// Dollars that have come and cannot be used yet.
+    pub fn unsettled_usd(&self) -> Units {
+        usd(&self.unsettled)
+    }
+}
+
+fn usd(amounts: &[Money]) -> Units {
+    Units(amounts.iter().filter_map(Money::as_usd).fold(0, |sum, units| sum.saturating_add(units.0)))
 }
 
 /// A number that opens a bank account: shown by its last four digits.

@@ -155,8 +155,7 @@ fn route(
             ["deposits", id] => one(state, "deposit", id),
             ["wallets", "addresses", "deposit"] => Ok(all(state, "address")),
             ["wallets", "addresses", "recipient"] => {
-                let verified = newest_first(state, "recipient").filter(|it| it["status"] != "pending_verification");
-                Ok(Reply::data(200, verified.collect()))
+                list(shared, state, "recipient", query, |recipient| recipient["status"] != "pending_verification")
             }
             ["transfers"] => list(shared, state, "transfer", query, |transfer| {
                 let source = get(query, "sourceWalletId").is_none_or(|wallet| transfer["source"]["id"] == wallet);

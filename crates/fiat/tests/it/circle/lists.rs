@@ -1,6 +1,7 @@
 //! Lists are complete, and what they say adds up.
 
 use super::{A_DAY, DOLLAR, SOMEBODY, Scene, key, usd};
+use domain::money::Units;
 use fiat::Error;
 use fiat::circle::{
     Cursor, Deposit, DepositStatus, PAGE_SIZE, PayoutFilter, Place, TransferFilter, TransferStatus, Window,
@@ -63,6 +64,15 @@ async fn a_list_longer_than_a_page_is_read_to_its_end() {
 }
 
 #[tokio::test]
+async fn recipients_are_read_to_the_last_too() {
+    let scene = Scene::new().await;
+    for at in 0..=u32::from(PAGE_SIZE) {
+        scene.recipient(&format!("0x{at:040x}")).await;
+    }
+    assert_eq!(scene.client.recipients().await.unwrap().len(), usize::from(PAGE_SIZE) + 1);
+}
+
+#[tokio::test]
 async fn a_time_has_both_its_ends_in_it() {
     let scene = Scene::new().await;
     let wire = scene.wire().await;
@@ -118,7 +128,7 @@ async fn what_lists_say_adds_up_to_the_balance() {
     assert!(payouts.iter().all(|payout| payout.tracking_ref.is_none()), "lists leave it out");
     let gone = payouts.iter().filter(|it| it.status.as_str() != "failed" && it.returned.is_none());
     let sum = deposits.sum::<u128>() - transfers.sum::<u128>() - gone.map(|it| it.amount.units.0).sum::<u128>();
-    assert_eq!(scene.client.balances(None).await.unwrap().available, [usd(sum)]);
+    assert_eq!(scene.client.balances(None).await.unwrap().available_usd(), Units(sum));
     assert_eq!(sum, 1_250 * DOLLAR + 250_000 - 400 * DOLLAR - 2 - 50 * DOLLAR);
 }
 

@@ -40,7 +40,7 @@ fn usd(units: u128) -> Money {
 /// How the client is set up here: nobody waits long for anything.
 fn config(base_url: &str, api_key: &str) -> Config {
     Config {
-        timeout: Duration::from_millis(500),
+        timeout: Duration::from_secs(2),
         backoff: Duration::from_millis(5),
         longest_backoff: Duration::from_millis(20),
         ..Config::new(base_url, ApiKey::new(api_key))

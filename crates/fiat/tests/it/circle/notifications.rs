@@ -17,7 +17,7 @@ use time::format_description::well_known::Rfc3339;
 fn reader(circle: &Circle) -> Notifications {
     let hosts = Hosts::Origin(circle.base_url().to_owned());
     // The tests' clock makes leaps.
-    let max_age = A_DAY * 3;
+    let max_age = A_DAY * 5;
     let config = NotificationConfig { hosts, max_age, ..NotificationConfig::new(vec![TOPIC.to_owned()]) };
     Notifications::new(config).unwrap()
 }
@@ -151,7 +151,7 @@ async fn a_message_that_is_not_from_circles_topic_with_amazons_signature_is_refu
         changed[field] = json!(value);
         sign(&changed, Signer::Amazon, 1, &at)
     };
-    let old = (now - A_DAY * 4).format(&Rfc3339).unwrap();
+    let old = (now - A_DAY * 6).format(&Rfc3339).unwrap();
     let future = (now + Duration::from_secs(3600)).format(&Rfc3339).unwrap();
     let other_topic = TOPIC.replace("908968368384", "111111111111");
     let forged = [
@@ -185,7 +185,7 @@ async fn a_message_that_is_not_from_circles_topic_with_amazons_signature_is_refu
     }
     reader.receive(good.to_string().as_bytes(), now).await.unwrap();
     // Believed a moment ago is not believed for ever.
-    let later = now + A_DAY * 4;
+    let later = now + A_DAY * 6;
     assert!(reader.receive(good.to_string().as_bytes(), later).await.is_err());
 }
 
