@@ -1,6 +1,7 @@
 //! What can go wrong between us and a provider.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 /// Why a call has no good answer.
@@ -64,6 +65,40 @@ pub enum Error {
     /// A message that claims to come from the provider and is not believed.
     #[error("notification refused: {0}")]
     Forged(String),
+    /// The configuration says of no such thing at this provider. Nothing was sent.
+    #[error("{0} is not configured for this provider: do it by hand in its portal, and wait for its report")]
+    NotOffered(&'static str),
+    /// A value that may be the number of a card. It is not shown here either.
+    #[error("{field} looks like the number of a card: card numbers are never taken, use the token of the hosted field")]
+    CardNumber {
+        /// Where it was.
+        field: String,
+    },
+    /// A file of a provider or a bank cannot be read. Nothing of it is used.
+    #[error("{file}, line {line}, {column}: {why}. {fix}")]
+    File {
+        /// Its name.
+        file: String,
+        /// Line, counted from 1.
+        line: usize,
+        /// Which column or field.
+        column: String,
+        /// What is wrong.
+        why: String,
+        /// What to do.
+        fix: String,
+    },
+    /// A payment is in another file already, or a file is there with other contents. Nothing was written.
+    #[error("not written: {0}")]
+    Written(String),
+    /// The file system refused something. Whether a file is there is seen by writing it again: it is written once.
+    #[error("could not {doing}: {why}")]
+    Io {
+        /// What was being done.
+        doing: String,
+        /// Its answer.
+        why: String,
+    },
 }
 
 /// What an error of a request with an idempotency key says about what was asked for.
@@ -87,14 +122,23 @@ impl Error {
             | Self::Unreachable(_)
             | Self::Input(_)
             | Self::Configuration(_)
-            | Self::Forged(_) => Outcome::NotTried,
-            Self::Conflict { .. } | Self::Unknown(_) | Self::Nonsense(_) => Outcome::Unknown,
+            | Self::Forged(_)
+            | Self::NotOffered(_)
+            | Self::CardNumber { .. }
+            | Self::File { .. }
+            | Self::Written(_) => Outcome::NotTried,
+            Self::Conflict { .. } | Self::Unknown(_) | Self::Nonsense(_) | Self::Io { .. } => Outcome::Unknown,
         }
     }
 
     /// Whether the provider has no such thing.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })
+    }
+
+    pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let doing = doing.into();
+        move |error| Self::Io { doing, why: error.to_string() }
     }
 }
 
