@@ -17,7 +17,8 @@ impl RoutingNumber {
         if !digits.iter().all(u8::is_ascii_digit) || digits == *b"000000000" {
             return Err(wrong("it has nine digits"));
         }
-        let sum: u32 = digits.iter().zip([3, 7, 1].iter().cycle()).map(|(d, weight)| u32::from(d - b'0') * weight).sum();
+        let sum: u32 =
+            digits.iter().zip([3, 7, 1].iter().cycle()).map(|(d, weight)| u32::from(d - b'0') * weight).sum();
         if !sum.is_multiple_of(10) {
             return Err(wrong("its last digit does not fit the others; look for a typing mistake"));
         }

@@ -151,9 +151,7 @@ impl FiatPayout {
                 Ok(Step::File(Entry { id: payout.id, cents, to: to.clone() }))
             }
             (Self::Manual, to) => Ok(Step::People(manual::Order { id: payout.id, cents, to: to.clone() })),
-            (_, Destination::DebitCard { .. }) => {
-                Err(Error::NotOffered("paying out to a debit card"))
-            }
+            (_, Destination::DebitCard { .. }) => Err(Error::NotOffered("paying out to a debit card")),
             (way, _) => Err(Error::Input(format!(
                 "{} does not lead to this kind of account; choose another way",
                 way.method().as_str()

@@ -65,12 +65,30 @@ pub enum Dates {
 
 /// The columns of a settlement report; the last four may be missing.
 pub const SETTLEMENT_COLUMNS: &[&str] = &[
-    "settled_on", "batch", "kind", "reference", "gross", "fee", "net", "transaction", "request", "return_code", "currency",
+    "settled_on",
+    "batch",
+    "kind",
+    "reference",
+    "gross",
+    "fee",
+    "net",
+    "transaction",
+    "request",
+    "return_code",
+    "currency",
 ];
 
 /// The columns of a bank statement; the last five may be missing.
 pub const BANK_COLUMNS: &[&str] = &[
-    "value_date", "kind", "amount", "bank_reference", "reference", "counterparty", "description", "return_code", "currency",
+    "value_date",
+    "kind",
+    "amount",
+    "bank_reference",
+    "reference",
+    "counterparty",
+    "description",
+    "return_code",
+    "currency",
 ];
 
 /// Declares the words of a column, with one for everything else.
@@ -494,7 +512,9 @@ impl<'a> Cells<'a> {
         let Some(code) = self.optional("return_code") else { return Ok(None) };
         match ReturnCode::parse(&code) {
             Some(code) => Ok(Some(code)),
-            None => Err(self.wrong("return_code", format!("'{code}' is no return code"), "It is an R and two digits: R01")),
+            None => {
+                Err(self.wrong("return_code", format!("'{code}' is no return code"), "It is an R and two digits: R01"))
+            }
         }
     }
 }

@@ -399,7 +399,8 @@ impl Tilli {
             (Field::CustomerNumber, json(customer.number.as_str())?),
         ];
         let phone = customer.phone.as_ref();
-        if phone.is_some_and(|phone| phone.as_str().len() != 10 || !phone.as_str().bytes().all(|b| b.is_ascii_digit())) {
+        if phone.is_some_and(|phone| phone.as_str().len() != 10 || !phone.as_str().bytes().all(|b| b.is_ascii_digit()))
+        {
             return Err(Error::Input("phone: ten digits, without the country's code".to_owned()));
         }
         let mut optional = vec![(Field::Email, customer.email.as_ref()), (Field::PhoneNumber, phone)];
@@ -473,8 +474,7 @@ impl Tilli {
             call.body.iter().map(|(name, value)| Ok((name.as_str(), fill(value)?))).collect::<Result<_, Error>>()?;
         let method = Method::from_bytes(call.method.as_bytes())
             .map_err(|_| Error::Configuration(format!("'{}' is no method", call.method)))?;
-        let body =
-            if body.is_empty() { None } else { Some(serde_json::to_string(&body).map_err(unwritable)?) };
+        let body = if body.is_empty() { None } else { Some(serde_json::to_string(&body).map_err(unwritable)?) };
         Ok(Request { method, url: self.url(&fill(&call.path)?)?, body })
     }
 
@@ -556,8 +556,11 @@ impl Tilli {
             .map_err(|_| Error::Configuration(format!("tilli.auth.method: '{}' is no method", auth.method)))?;
         let mut sent = self.shared.http.request(method, self.url(&fill(&auth.path)?)?).headers(headers);
         if !auth.body.is_empty() {
-            let body: BTreeMap<&str, String> =
-                auth.body.iter().map(|(name, value)| Ok((name.as_str(), fill(value)?))).collect::<Result<_, Error>>()?;
+            let body: BTreeMap<&str, String> = auth
+                .body
+                .iter()
+                .map(|(name, value)| Ok((name.as_str(), fill(value)?)))
+                .collect::<Result<_, Error>>()?;
             let body = serde_json::to_string(&body).map_err(unwritable)?;
             sent = sent.header(reqwest::header::CONTENT_TYPE, "application/json").body(body);
         }

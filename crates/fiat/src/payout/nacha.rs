@@ -155,7 +155,8 @@ pub fn write(originator: &Originator, batch: &Batch) -> Result<AchFile, Error> {
     originator.check()?;
     check(batch)?;
     let bank = originator.bank.get(..8).unwrap_or_default();
-    let bank_number: u64 = bank.parse().map_err(|_| Error::Configuration("nacha.bank: it has nine digits".to_owned()))?;
+    let bank_number: u64 =
+        bank.parse().map_err(|_| Error::Configuration("nacha.bank: it has nine digits".to_owned()))?;
     let effective = banking_days_after(batch.created.date(), 1);
     let created = six_digits(batch.created.date());
     let mut records = vec![

@@ -63,7 +63,9 @@ impl Outbox {
     pub fn put(&self, file: &BankFile) -> Result<Put, Error> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if file.name.is_empty() || file.name.starts_with('.') || !file.name.bytes().all(fits) {
-            return Err(Error::Input("a file's name has letters, digits and ._- and begins with none of these".to_owned()));
+            return Err(Error::Input(
+                "a file's name has letters, digits and ._- and begins with none of these".to_owned(),
+            ));
         }
         let path = self.folder.join(&file.name);
         if let Some(there) = self.there(&path, file)? {

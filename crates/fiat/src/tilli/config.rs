@@ -397,7 +397,10 @@ impl Config {
             return wrong("status", "no word means 'approved': no payment could ever succeed");
         }
         if let Some(status) = self.refused_http.iter().find(|status| !(400..500).contains(*status) || **status == 401) {
-            return wrong("refused_http", format_args!("{status} proves nothing; name statuses of 400 to 499, but not 401"));
+            return wrong(
+                "refused_http",
+                format_args!("{status} proves nothing; name statuses of 400 to 499, but not 401"),
+            );
         }
         Ok(())
     }
