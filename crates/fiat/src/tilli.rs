@@ -603,7 +603,7 @@ impl Tilli {
             (200..=299, Some(Status::Approved)) => Standing::Approved,
             (200..=299, Some(Status::Pending)) => Standing::Pending,
             (200..=299 | 400..=499, Some(Status::Declined)) => Standing::Declined,
-            (_, None) if config.refused_http.contains(&http) => {
+            (_, None | Some(Status::Error)) if config.refused_http.contains(&http) => {
                 return Err(Error::Refused { status: http, code: None, message: in_words(), fields: Vec::new() });
             }
             _ => {

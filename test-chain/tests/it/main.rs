@@ -7,6 +7,7 @@ mod circle;
 mod contracts;
 mod postgres;
 mod surfpool;
+mod tilli;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

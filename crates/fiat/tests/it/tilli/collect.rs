@@ -188,6 +188,7 @@ async fn what_is_not_configured_is_not_offered_and_nothing_is_sent() {
     let refund = Refund { id, merchant: Merchant::Card, transaction: transaction.clone(), amount: Units(10_000) };
     let errors = [
         client.query(Merchant::Card, id, None).await.unwrap_err(),
+        FiatGateway::Tilli(client.clone()).refund(&refund).await.unwrap_err(),
         client.refund(&refund).await.unwrap_err(),
         client.void(Merchant::Card, id, &transaction).await.unwrap_err(),
         client.event(Some("00"), b"{}").unwrap_err(),
@@ -293,6 +294,7 @@ async fn an_answer_that_is_odd_in_any_way_is_unknown_and_only_proof_is_a_failure
         (409, "{}", Err(Unknown)),
         (429, "{}", Err(Unknown)),
         (400, r#"{"m":"no such field"}"#, Err(Refused)),
+        (422, r#"{"s":"BROKEN"}"#, Err(Refused)),
         (404, "not here", Err(Refused)),
     ] {
         let (client, server) = gateway_that_says(http, body).await;
