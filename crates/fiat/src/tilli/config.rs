@@ -46,7 +46,8 @@ pub struct Config {
     pub fields: BTreeMap<Field, String>,
     /// Where in an answer is what.
     pub response: Response,
-    /// What its words for a payment's state mean. A word that is not here means that nobody knows.
+    /// What its words for a state mean: of a payment, and of a refund or a calling off, which are `approved` when they are
+    /// taken. A word that is not here means that nobody knows; so leave out those that mean one thing here and another there.
     pub status: BTreeMap<String, Status>,
     /// HTTP statuses that prove that nothing was done.
     #[serde(default = "defaults::refused_http")]

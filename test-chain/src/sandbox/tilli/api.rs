@@ -390,7 +390,7 @@ pub(super) async fn refund(extract::State(shared): Sandbox, headers: HeaderMap, 
         let on = calendar::working_days_after(state.today, 2);
         state.due.push((on, Due::Refund { payment: payment.id.clone(), refund: id.clone(), cents }));
         Ok(json!({
-            "transactionId": id, "clientRequestId": request, "status": "REFUNDED",
+            "transactionId": id, "clientRequestId": request, "status": "ACCEPTED",
             "message": "Refund accepted", "amount": dollars(cents),
         }))
     };
@@ -406,7 +406,7 @@ pub(super) async fn void(extract::State(shared): Sandbox, headers: HeaderMap, bo
         payment.standing = Standing::Voided;
         state.notify("payment.voided", payment, payment.charged);
         Ok(json!({
-            "transactionId": payment.id, "clientRequestId": request, "status": "VOIDED",
+            "transactionId": payment.id, "clientRequestId": request, "status": "ACCEPTED",
             "message": "Void accepted", "amount": dollars(payment.charged),
         }))
     };

@@ -223,7 +223,10 @@ async fn money_goes_back_once_and_never_more_than_came() {
     let transaction = desk.client.collect(&asked).await.unwrap().transaction.unwrap();
     let off = fiat::tilli::ClientRequestId(Uuid::new_v4());
     let void = desk.client.void(Merchant::Card, off, &transaction).await.unwrap();
-    assert_eq!((void.standing, void.word.as_str()), (Standing::Approved, "VOIDED"));
+    assert_eq!((void.standing, void.word.as_str()), (Standing::Approved, "ACCEPTED"));
+    // The payment that was called off is no payment any more.
+    let found = desk.client.query(Merchant::Card, asked.id, None).await.unwrap().unwrap();
+    assert_eq!(found.standing, Standing::Declined);
     desk.sim("advance", json!({"bankingDays": 3}));
     let report = String::from_utf8(desk.report("settlement.csv").await).unwrap();
     assert!(!report.contains(transaction.as_str()), "{report}");
