@@ -1,14 +1,18 @@
 //! Random invoices and traces for proptest. Callers are hostile, terms are forged, time jumps to the second that
 //! matters, and amounts lie at, below and above what is due.
 //!
-//! A test that drives a real chain fills a [`Cast`] with what lies there (its escrow, tokens, accounts whose keys it
-//! has), draws a [`Trace`], and gives each step both to the chain and to [`World::apply`].
+//! A test that drives a real chain takes the [`Story`] of a seed and gives each step both to the chain and to
+//! [`World::apply`]: on every chain the same stories.
+
+mod story;
+
+pub use story::{FINGERPRINTS, SHARED, Story, fingerprints};
 
 use crate::{InvoiceTerms, NATIVE, RefundOrder, Step, World};
-use alloy_primitives::U256;
+use alloy_primitives::{U256, address};
 use proptest::{collection::vec, prelude::*, sample::Index};
 use std::ops::Range;
-use terms::{Address, B256, Deployment, FLAG_PARTIALS, Here, MAX_LIFETIME_SECONDS, VERSION};
+use terms::{Address, Deployment, FLAG_PARTIALS, Here, MAX_LIFETIME_SECONDS, VERSION};
 
 /// What everybody in [`Cast::people`] starts with, of each token and of the native coin.
 pub const POCKET: u64 = 1_000_000;
@@ -17,7 +21,7 @@ const HOUR: u64 = 60 * 60;
 const DAY: u64 = 24 * HOUR;
 
 /// Who and what is there when a trace begins.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cast {
     /// Chain, time and escrow at the beginning.
     pub here: Here,
@@ -28,12 +32,23 @@ pub struct Cast {
 }
 
 impl Default for Cast {
+    /// The one on Anvil: our contracts are there, and it has these people's keys. Elsewhere each of them stands for somebody.
     fn default() -> Self {
-        let deployment = Deployment { factory: Address::repeat_byte(0xfa), init_code_hash: B256::repeat_byte(0xc0) };
+        let deployment = Deployment::version_1(address!("0x7dcded4c64f3689b7c8a2232194242fdf760622f"));
         Self {
             here: Here { chain: 8453, timestamp: 1_790_000_000, deployment },
-            tokens: vec![Address::repeat_byte(0x71), Address::repeat_byte(0x72)],
-            people: (1..=6).map(Address::repeat_byte).collect(),
+            tokens: vec![
+                address!("0x2c019732057f47e65f55f276cab5195571e702b2"),
+                address!("0x5b92b047fe8d488a5497ca4ad1ffaee089621f85"),
+            ],
+            people: vec![
+                address!("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"),
+                address!("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"),
+                address!("0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"),
+                address!("0x90F79bf6EB2c4f870365E785982E1f101E93b906"),
+                address!("0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65"),
+                address!("0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc"),
+            ],
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{Account, Address, B256, Deployment, FLAG_PARTIALS, InvoiceTerms, VER
 pub const MAX_LIFETIME_SECONDS: u64 = 400 * 24 * 60 * 60;
 
 /// Where and when terms are judged.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Here {
     /// The chain's id.
     pub chain: u64,

@@ -1,24 +1,23 @@
-//! The same random traces, told to the model and to the contracts on Anvil. After every step both must have done the
+//! The shared random traces, told to the model and to the contracts on Anvil. After every step both must have done the
 //! same: the same refusal or the same effect, the same events, states and balances, and no trace of a purse.
+//!
+//! Every step is one transaction in a block of its own. `programs/tests/tests/it/model.rs` tells the same ones to the program.
 
 mod chain;
 
 use alloy::primitives::{Bytes, U256};
 use chain::Chain;
 use model::{
-    Error, NATIVE, Outcome, Recorded, RefundOrder, Slot, Status, Step, WAIT_SECONDS, World,
-    testing::{Cast, Trace, trace},
+    Error, NATIVE, Outcome, Recorded, Slot, Step, World,
+    testing::{Cast, FINGERPRINTS, SHARED, Story, fingerprints},
 };
-use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::TestRunner;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Write};
-use std::ops::Range;
 use terms::{Address, B256, InvoiceTerms, MAX_LIFETIME_SECONDS};
 
-/// How many traces, and how many steps in each. With `MONAY_LONG=1` more: minutes.
-fn extent() -> (usize, Range<usize>) {
-    if std::env::var("MONAY_LONG").is_ok_and(|value| value == "1") { (600, 20..81) } else { (100, 30..31) }
+/// How many further stories there are with `MONAY_LONG=1`: minutes.
+fn further() -> u64 {
+    if std::env::var("MONAY_LONG").is_ok_and(|value| value == "1") { 500 } else { 0 }
 }
 
 /// What a step did.
@@ -34,124 +33,6 @@ impl From<Outcome> for Did {
     fn from(outcome: Outcome) -> Self {
         let failed = outcome.failed.iter().map(|failed| (failed.terms_hash, failed.reason.name())).collect();
         Self { returned: outcome.returned, recorded: outcome.recorded, failed }
-    }
-}
-
-/// A trace with the second of each step's block.
-#[derive(Clone)]
-struct Story {
-    /// All terms that the trace names.
-    terms: Vec<InvoiceTerms>,
-    steps: Vec<(u64, Step)>,
-}
-
-impl Story {
-    fn new(chain: &Chain, trace: &Trace) -> Self {
-        let cast = chain.cast();
-        let opening = dust(cast, &trace.invoices);
-        let steps = opening.into_iter().chain(trace.steps.iter().cloned()).map(|step| playable(chain, step)).collect();
-        let trace = Trace { steps, invoices: trace.invoices.clone() };
-
-        let mut clock = cast.here.timestamp;
-        let mut steps = Vec::new();
-        for step in trace.one_block_per_step(clock) {
-            match step {
-                Step::Warp { timestamp } => clock = timestamp,
-                step => steps.push((clock, step)),
-            }
-        }
-        let mut world = cast.world();
-        for (timestamp, step) in &steps {
-            world.warp(*timestamp);
-            let _ = world.apply(step);
-        }
-        steps.extend(at_the_edges(&world, &trace.invoices));
-        let end = steps.last().map_or(clock, |(timestamp, _)| *timestamp);
-        steps.extend((end + 1..).zip(in_the_end(cast, &trace.invoices)));
-        Self { terms: trace.terms(), steps }
-    }
-}
-
-/// A little of the native coin at half of the purses, which every first run has to take along.
-fn dust(cast: &Cast, invoices: &[InvoiceTerms]) -> Vec<Step> {
-    let some = invoices.iter().filter(|terms| terms.invoice_id[2] % 2 == 0);
-    some.map(|terms| transfer(cast, terms, NATIVE, 3)).collect()
-}
-
-/// Late money of each kind: the refund key sends it where refundTo is not, and then anyone brings back what is left.
-fn in_the_end(cast: &Cast, invoices: &[InvoiceTerms]) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for terms in invoices {
-        let elsewhere = cast.people.iter().copied().find(|person| *person != terms.refund_to).unwrap_or_default();
-        // Either the coin goes with the token, or it goes alone.
-        let token = if terms.invoice_id[3] % 4 == 0 { NATIVE } else { terms.token };
-        steps.push(transfer(cast, terms, NATIVE, 3));
-        steps.push(transfer(cast, terms, terms.token, 5));
-        steps.push(order(terms, token, elsewhere, u64::MAX));
-        let coins = cast.tokens.iter().copied().chain([NATIVE]);
-        steps.extend(coins.map(|token| Step::Refund { caller: elsewhere, terms: terms.clone(), token }));
-    }
-    steps
-}
-
-fn transfer(cast: &Cast, terms: &InvoiceTerms, token: Address, amount: u64) -> Step {
-    let from = cast.people[usize::from(terms.invoice_id[4]) % cast.people.len()];
-    Step::Transfer { token, from, to: terms.deposit_address(&cast.here.deployment), amount: U256::from(amount) }
-}
-
-/// An order of the refund key, if there is one, that the payee carries.
-fn order(terms: &InvoiceTerms, token: Address, to: Address, deadline: u64) -> Step {
-    let deadline = U256::from(deadline);
-    let order = RefundOrder { termsHash: terms.hash(), token, to, nonce: deadline, deadline };
-    let signer = Some(terms.refund_key).filter(|key| !key.is_zero());
-    Step::RefundByOrder { caller: terms.payee, terms: terms.clone(), order, signer }
-}
-
-/// What random times miss: steps in the last second before something opens or closes, and in the first after it.
-fn at_the_edges(world: &World, invoices: &[InvoiceTerms]) -> BTreeMap<u64, Step> {
-    let mut steps = BTreeMap::new();
-    for terms in invoices {
-        // As random as anything in the trace.
-        let [first, second, ..] = terms.invoice_id.0;
-        let closes_at = terms.closes_at;
-        let before = (closes_at - 1, some_verb(terms, closes_at - 1, first));
-        let mut edges = vec![before, (closes_at, some_verb(terms, closes_at, second))];
-        let slot = world.state_of(terms.hash());
-        let ends = [Some(closes_at), (slot.status != Status::Open).then_some(slot.since)];
-        for opens_at in ends.into_iter().flatten().map(|end| end + WAIT_SECONDS) {
-            let refund = Step::Refund { caller: terms.payee, terms: terms.clone(), token: terms.token };
-            edges.extend([(opens_at - 1, refund.clone()), (opens_at, refund)]);
-        }
-        // One block holds one step: where edges meet, the first invoice has it.
-        for (timestamp, step) in edges.into_iter().filter(|(timestamp, _)| *timestamp > world.here().timestamp) {
-            steps.entry(timestamp).or_insert(step);
-        }
-    }
-    steps
-}
-
-/// Something that may be refused at `timestamp` for no other reason than the time.
-fn some_verb(terms: &InvoiceTerms, timestamp: u64, random: u8) -> Step {
-    let caller = if terms.settler.is_zero() { terms.refund_to } else { terms.settler };
-    let terms = terms.clone();
-    match random % 5 {
-        0 => Step::Settle { caller, terms },
-        1 => Step::Pay { caller, terms, amount: U256::MAX },
-        2 => Step::Cancel { caller: terms.payee, terms },
-        3 => Step::Refund { caller, token: terms.token, terms },
-        // Just in time, or just not.
-        _ => order(&terms, terms.token, terms.refund_to, timestamp - u64::from(random >= 128)),
-    }
-}
-
-/// Some forged terms name an account as their refund key that cannot sign, such as the escrow. Then it carries its
-/// order itself.
-fn playable(chain: &Chain, step: Step) -> Step {
-    match step {
-        Step::RefundByOrder { terms, order, signer: Some(signer), .. } if !chain.has_key(signer) => {
-            Step::RefundByOrder { caller: signer, terms, order, signer: None }
-        }
-        step => step,
     }
 }
 
@@ -228,17 +109,15 @@ fn differences<K: Ord + Debug, V: PartialEq + Debug>(
 type Tally = BTreeMap<(&'static str, String), usize>;
 
 #[test]
-fn contract_and_model_agree_on_random_traces() {
-    let (traces, steps) = extent();
+fn contract_and_model_agree_on_the_shared_random_traces() {
+    let stories: Vec<_> = SHARED.map(|seed| Story::of_seed(seed).unwrap()).collect();
+    assert!(fingerprints(&stories) == FINGERPRINTS, "the generator or the model is not the one of the vectors");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut chain = Chain::start().await;
         let mut tally = Tally::new();
-        let strategy = trace(chain.cast(), steps);
-        let mut runner = TestRunner::deterministic();
-        for _ in 0..traces {
-            let trace = strategy.new_tree(&mut runner).unwrap().current();
-            let story = Story::new(&chain, &trace);
+        let further = (SHARED.end..SHARED.end + further()).map(|seed| Story::of_seed(seed).unwrap());
+        for story in stories.into_iter().chain(further) {
             if let Err(difference) = replay(&mut chain, &story, &mut tally).await {
                 let (story, difference) = shorten(&mut chain, story, difference).await;
                 panic!("{}", report(chain.cast(), &story, &difference));
@@ -316,7 +195,7 @@ async fn shorten(chain: &mut Chain, mut story: Story, mut difference: Difference
 
 /// All that is needed to see what went wrong: who is who, the steps, and the difference after the last one.
 fn report(cast: &Cast, story: &Story, difference: &Difference) -> String {
-    let mut text = String::from("contract and model do not agree after the last of these steps\n\n");
+    let mut text = format!("contract and model do not agree after the last of these steps of story {}\n\n", story.seed);
     for (timestamp, step) in &story.steps {
         let _ = writeln!(text, "start + {} s: {step:?}", timestamp - cast.here.timestamp);
     }

@@ -5,4 +5,5 @@
 mod anvil;
 mod invariants;
 mod rules;
+mod vectors;
 mod witness;

@@ -22,12 +22,10 @@ use super::{Did, View, Watched};
 /// The contract's own list of its errors.
 const ESCROW: &str = include_str!("../../../../../contracts/artifacts/InvoiceEscrow.json");
 
-/// When Anvil's chain begins, and when every trace does, unix seconds.
-const GENESIS: u64 = 1_790_000_000;
-const START: u64 = GENESIS + 86_400;
+/// How long before every trace Anvil's chain begins, seconds.
+const BEFORE: u64 = 86_400;
 
-/// Everybody who plays a part; the last two of the dev accounts issue the tokens.
-const PEOPLE: usize = 6;
+/// The last two of the dev accounts issue the tokens.
 const ISSUERS: [usize; 2] = [8, 9];
 
 /// Gas for a transaction: a batch of four with gas enough for each, with some to spare.
@@ -78,29 +76,33 @@ impl Chain {
     /// Starts Anvil and sets the scene as [`Cast::world`] has it: everybody has a pocket of everything, and has allowed
     /// the escrow to take any amount.
     pub(super) async fn start() -> Self {
+        let cast = Cast::default();
+        let genesis = cast.here.timestamp - BEFORE;
         // Gas is free, so that what people have of the native coin is what they sent and got.
-        let arguments = ["--timestamp", &GENESIS.to_string(), "--block-base-fee-per-gas", "0"].map(String::from);
+        let arguments = ["--timestamp", &genesis.to_string(), "--block-base-fee-per-gas", "0"].map(String::from);
         let options = AnvilOptions { arguments: arguments.to_vec(), ..AnvilOptions::manual() };
         let anvil = Anvil::start(options).await.unwrap();
 
         let signers = DEV_ACCOUNTS.map(|account| PrivateKeySigner::from_bytes(&account.private_key).unwrap());
-        let people: Vec<Address> = signers[..PEOPLE].iter().map(PrivateKeySigner::address).collect();
-        let pockets: Vec<(Address, u128)> = people.iter().map(|&person| (person, u128::from(POCKET))).collect();
+        let pockets: Vec<(Address, u128)> = cast.people.iter().map(|&person| (person, u128::from(POCKET))).collect();
         let first = deploy(&anvil, &signers[ISSUERS[0]], &pockets).await.unwrap();
         let second = deploy(&anvil, &signers[ISSUERS[1]], &pockets).await.unwrap();
-        assert_eq!((first.escrow, first.purse_init_code_hash), (second.escrow, second.purse_init_code_hash));
-        assert_ne!(first.token, second.token);
-
         let chain_id = anvil.chain_id().await.unwrap();
-        let deployment = Deployment { factory: first.escrow, init_code_hash: first.purse_init_code_hash };
+        let there = Cast {
+            here: Here {
+                chain: chain_id,
+                timestamp: cast.here.timestamp,
+                deployment: Deployment { factory: first.escrow, init_code_hash: first.purse_init_code_hash },
+            },
+            tokens: vec![first.token, second.token],
+            people: signers[..cast.people.len()].iter().map(PrivateKeySigner::address).collect(),
+        };
+        assert_eq!(there, cast, "Anvil has something else: if that is meant, put it into `Cast::default`");
+        let keys = cast.people.iter().copied().zip(signers).collect();
         let mut chain = Self {
             anvil,
-            cast: Cast {
-                here: Here { chain: chain_id, timestamp: START, deployment },
-                tokens: vec![first.token, second.token],
-                people: people.clone(),
-            },
-            keys: people.iter().copied().zip(signers).collect(),
+            cast: cast.clone(),
+            keys,
             issuers: BTreeMap::from([(first.token, first.token_owner), (second.token, second.token_owner)]),
             errors: escrow_errors(),
             domain: eip712_domain! {
@@ -111,7 +113,7 @@ impl Chain {
             },
             beginning: U256::ZERO,
         };
-        for &person in &people {
+        for &person in &cast.people {
             for token in [first.token, second.token] {
                 let input = IToken::approveCall { spender: first.escrow, value: U256::MAX }.abi_encode();
                 let call = Call { from: person, to: token, value: U256::ZERO, input };
@@ -129,11 +131,6 @@ impl Chain {
 
     pub(super) fn cast(&self) -> &Cast {
         &self.cast
-    }
-
-    /// Whether orders can be signed with this account's key.
-    pub(super) fn has_key(&self, account: Address) -> bool {
-        self.keys.contains_key(&account)
     }
 
     /// Back to the moment before the first step.
