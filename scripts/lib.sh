@@ -76,9 +76,10 @@ use_cargo_target() {
   fi
 }
 
-# programs_cargo COMMAND...: cargo in programs/tests. Its crates ask for a newer compiler than they need.
+# programs_cargo FOLDER COMMAND...: cargo in programs/FOLDER, a workspace of its own. LiteSVM's crates ask for a newer compiler
+# than they need.
 programs_cargo() {
-  (cd programs/tests && cargo "$1" --locked --ignore-rust-version --target-dir "$CARGO_TARGET_DIR/programs" "${@:2}")
+  (cd "programs/$1" && cargo "$2" --locked --ignore-rust-version --target-dir "$CARGO_TARGET_DIR/programs" "${@:3}")
 }
 
 # --- setup, step by step; each is quick when there is nothing to do ---

@@ -5,11 +5,8 @@ const spl = require('@solana/spl-token');
 const web3 = require('@solana/web3.js');
 const assert = require('node:assert');
 const { createHash } = require('node:crypto');
-const path = require('node:path');
-const { Surfnet } = require('@solana/surfpool-linux-x64-gnu');
+const { idls, start } = require('./net.cjs');
 
-const folder = process.argv[2] ?? path.join(__dirname, '..', 'bin');
-const idls = Object.fromEntries(['invoice_escrow', 'settlement_gate'].map((name) => [name, require(`../idl/${name}.json`)]));
 const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest();
 
 // As in escrow_interface::address: bump 255 or nothing.
@@ -29,7 +26,7 @@ function issue(coder, program, terms) {
 }
 
 async function main() {
-  const net = Surfnet.startWithConfig({ offline: true, blockProductionMode: 'transaction', slotTimeMs: 50 });
+  const net = start(process.argv[2]);
   try {
     await story(net);
   } finally {
@@ -41,9 +38,6 @@ async function story(net) {
   const connection = new web3.Connection(net.rpcUrl, { commitment: 'confirmed', wsEndpoint: net.wsUrl });
   const keeper = web3.Keypair.fromSecretKey(Uint8Array.from(net.payerSecretKey));
   const [payee, refundTo, settlerKey] = [0, 1, 2].map(() => web3.Keypair.generate());
-  for (const [name, idl] of Object.entries(idls)) {
-    net.deploy({ programId: idl.address, soPath: path.join(folder, `${name}.so`) });
-  }
   for (const wallet of [payee, refundTo, settlerKey]) net.fundSol(wallet.publicKey.toBase58(), 1_000_000_000);
   const provider = new anchor.AnchorProvider(connection, new anchor.Wallet(keeper), { commitment: 'confirmed' });
   const escrow = new anchor.Program(idls.invoice_escrow, provider);
