@@ -32,6 +32,10 @@ pub enum Point {
     BeforeAttestorLog,
     /// Its log has it; nobody has heard of it.
     AfterAttestorLog,
+    /// That a payment is handed in is committed; the provider has not heard of it.
+    AfterCommitBeforeCollect,
+    /// The provider has answered; nobody has noted it.
+    AfterCollectBeforeCommit,
     /// What a request asked for is committed; its caller has not heard of it.
     AfterCommitBeforeAnswer,
 }

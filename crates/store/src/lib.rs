@@ -32,6 +32,7 @@ pub mod schema;
 pub mod suspense;
 pub mod tenants;
 pub mod token_rails;
+pub mod treasury;
 pub mod watch;
 pub mod withdrawals;
 
@@ -245,6 +246,7 @@ pub fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         suspense::STATEMENTS,
         tenants::STATEMENTS,
         token_rails::STATEMENTS,
+        treasury::STATEMENTS,
         watch::STATEMENTS,
         withdrawals::STATEMENTS,
     ]
