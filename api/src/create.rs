@@ -14,7 +14,7 @@ use domain::request::{CreateInvoice, Typed};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use store::PgConnection;
-use store::chain::{Deployed, Mirror};
+use store::chain::{ChainKind, Deployed, Mirror};
 use store::invoices::{NewInvoice, NewRail};
 use store::keys::SealedKey;
 use store::tenants::Issuer;
@@ -74,6 +74,9 @@ pub(crate) struct Request {
     /// The same on Solana. What goes back there goes to the enterprise's account for unclaimed money if none is given.
     #[schema(value_type = Option<String>, pattern = "^[1-9A-HJ-NP-Za-km-z]{32,44}$")]
     solana_refund_address: Option<Pubkey>,
+    /// The same on Tempo, where an address on Base may be nobody's. The rest is as on Solana.
+    #[schema(value_type = Option<String>, pattern = "^0x[0-9a-fA-F]{40}$")]
+    tempo_refund_address: Option<Address>,
     /// Whether the customer's wallet may pay through the escrow itself; `false` if nothing is said.
     #[schema(value_type = Option<bool>)]
     direct: bool,
@@ -128,6 +131,7 @@ impl Request {
             customer_email: fields.text("customer_email")?,
             refund_address: fields.address("refund_address", Code::RefundAddressMalformed)?,
             solana_refund_address: fields.solana("solana_refund_address")?,
+            tempo_refund_address: fields.address("tempo_refund_address", Code::RefundAddressMalformed)?,
             direct: fields.flag("direct")?.unwrap_or(false),
             metadata: fields.object("metadata", MAX_METADATA_BYTES)?.unwrap_or_else(|| Value::Object(Map::new())),
         };
@@ -184,7 +188,7 @@ pub(crate) async fn create(State(app): State<Arc<App>>, post: Post<ByTenant>) ->
     let wallet_id = domain::ids::new_wallet_id();
     observe::about(&id);
 
-    let base = Base::of(&mirror, payee, unclaimed)?;
+    let base = Evm::of(&mirror, payee, unclaimed)?;
 
     // Where the customer's own wallet is known, money that goes back goes there and no key of ours can send it elsewhere.
     let (refund_to, sealed) = match request.refund_address {
@@ -197,13 +201,13 @@ pub(crate) async fn create(State(app): State<Arc<App>>, post: Post<ByTenant>) ->
         true => (Address::ZERO, DIRECT_GRACE_SECONDS),
         false => (base.settler, GRACE_SECONDS),
     };
-    let solana = match request.direct {
-        true => None,
-        false => Solana::find(&mut work, &tenant_id).await?,
+    let (solana, tempo) = match request.direct {
+        true => (None, None),
+        false => (Solana::find(&mut work, &tenant_id).await?, Tempo::find(&mut work, &tenant_id).await?),
     };
     // The chains' clocks may be ahead of ours; the longest of the lives is the one that was promised.
-    let tip = solana.as_ref().map_or(0, |solana| solana.now);
-    let now = clock::unix_now().max(mirror.tip_timestamp).max(tip);
+    let tips = [solana.as_ref().map(|solana| solana.now), tempo.as_ref().map(|tempo| tempo.now)];
+    let now = tips.into_iter().flatten().fold(clock::unix_now().max(mirror.tip_timestamp), u64::max);
     let expires_at = now.saturating_add(wanted.ttl_seconds);
     let deployed = &mirror.deployed;
     let mut terms = InvoiceTerms {
@@ -219,20 +223,21 @@ pub(crate) async fn create(State(app): State<Arc<App>>, post: Post<ByTenant>) ->
         settler,
         flags: 0,
     };
-    let elsewhere = match solana {
+    let on_solana = match solana {
         Some(solana) => solana.rail(&terms, request.solana_refund_address, now)?,
         None => None,
     };
-    if let Some(rail) = &elsewhere {
+    if let Some(rail) = &on_solana {
         // One id on all chains, and only Solana is particular about it.
         terms.invoice_id = rail.terms.invoice_id();
     }
+    let on_tempo = tempo.map(|tempo| tempo.rail(&terms, request.tempo_refund_address, now)).transpose()?;
     let deployment = Deployment::version_1(base.escrow);
     terms
         .check(&Here { chain: deployed.chain, timestamp: now, deployment })
         .map_err(|broken| refused(broken, request.refund_address.is_some(), "refund_address"))?;
     let here = NewRail { purse: terms.deposit_address(&deployment).into(), terms: Terms::Evm(terms) };
-    let rails: Vec<NewRail> = std::iter::once(here).chain(elsewhere).collect();
+    let rails: Vec<NewRail> = std::iter::once(here).chain(on_solana).chain(on_tempo).collect();
 
     let customer_id = match &request.customer_email {
         Some(email) => Some(store::tenants::customer(&mut work, &tenant_id, email).await?),
@@ -266,7 +271,7 @@ pub(crate) async fn create(State(app): State<Arc<App>>, post: Post<ByTenant>) ->
 }
 
 /// The accounts of an invoice on an EVM chain.
-struct Base {
+struct Evm {
     payee: Address,
     unclaimed: Address,
     token: Address,
@@ -274,7 +279,7 @@ struct Base {
     escrow: Address,
 }
 
-impl Base {
+impl Evm {
     fn of(mirror: &Mirror, payee: Account, unclaimed: Account) -> Result<Self, Problem> {
         let evm = |account: Account| account.evm().ok_or_else(|| view::corrupt("an account of another kind of chain"));
         let deployed = &mirror.deployed;
@@ -285,6 +290,45 @@ impl Base {
             settler: evm(deployed.settler)?,
             escrow: evm(deployed.escrow)?,
         })
+    }
+}
+
+/// What an invoice needs to be paid on Tempo too.
+struct Tempo {
+    chain: u64,
+    now: u64,
+    accounts: Evm,
+}
+
+impl Tempo {
+    /// Where the installation mirrors Tempo and the tenant is paid there.
+    async fn find(db: &mut PgConnection, tenant_id: &str) -> Result<Option<Self>, Problem> {
+        let mirrors = store::chain::all(db).await?;
+        let there = |mirror: &&Mirror| mirror.deployed.kind == ChainKind::Tempo;
+        let Some(mirror) = mirrors.iter().find(there) else { return Ok(None) };
+        let chain = mirror.deployed.chain;
+        let accounts = issuer(db, tenant_id, chain).await?.accounts;
+        let Some((payee, unclaimed)) = accounts else { return Ok(None) };
+        Ok(Some(Self { chain, now: mirror.tip_timestamp, accounts: Evm::of(mirror, payee, unclaimed)? }))
+    }
+
+    /// The same invoice there. No refund key: its orders are for what lies on Base.
+    fn rail(&self, base: &InvoiceTerms, refund_to: Option<Address>, now: u64) -> Result<NewRail, Problem> {
+        let Evm { payee, unclaimed, token, settler, escrow } = self.accounts;
+        let terms = InvoiceTerms {
+            chain: self.chain,
+            payee,
+            token,
+            refund_to: refund_to.unwrap_or(unclaimed),
+            refund_key: Address::ZERO,
+            settler,
+            ..base.clone()
+        };
+        let deployment = Deployment::version_1(escrow);
+        terms
+            .check(&Here { chain: self.chain, timestamp: now, deployment })
+            .map_err(|broken| refused(broken, refund_to.is_some(), "tempo_refund_address"))?;
+        Ok(NewRail { purse: terms.deposit_address(&deployment).into(), terms: Terms::Evm(terms) })
     }
 }
 
@@ -304,7 +348,7 @@ impl Solana {
     async fn find(db: &mut PgConnection, tenant_id: &str) -> Result<Option<Self>, Problem> {
         let mirrors = store::chain::all(db).await?;
         // Terms of all chains have the same flags (PROTOCOL §1), and Token-2022 has one of its own.
-        let there = |mirror: &Mirror| mirror.deployed.escrow.solana().is_some() && !mirror.deployed.token_2022;
+        let there = |mirror: &Mirror| mirror.deployed.kind == ChainKind::Solana && !mirror.deployed.token_2022;
         let Some(mirror) = mirrors.into_iter().find(there) else { return Ok(None) };
         let accounts = issuer(db, tenant_id, mirror.deployed.chain).await?.accounts;
         let Some((payee, unclaimed)) = accounts else { return Ok(None) };

@@ -67,22 +67,17 @@ fn text(found: &Found, app: &App) -> Result<String, Problem> {
             let (chain, id) = (found.chain_name(known.terms.chain()), known.terms.chain());
             let missing = Units(found.missing()?);
             let until = clock::minute(view.expires_at);
-            let also = match found
-                .view
-                .terms
-                .iter()
-                .find(|known| known.terms.solana().is_some() && found.payable_on(known))
-            {
-                Some(solana) => {
-                    let name = found.chain_name(solana.terms.chain());
-                    format!(
-                        "Or on {name}, the same amount:\n\n  Network   {name}\n  Address   {}\n  Token     {}\n\nSend on one network only:                          what comes on another goes back.\n\n",
-                        solana.purse,
-                        solana.terms.token()
-                    )
-                }
-                None => String::new(),
-            };
+            let mut also = String::new();
+            for other in found.view.terms.iter().skip(1).filter(|other| found.payable_on(other)) {
+                let (name, purse, token) = (found.chain_name(other.terms.chain()), &other.purse, other.terms.token());
+                let _ = write!(
+                    also,
+                    "Or on {name}, the same amount:\n\n  Network   {name}\n  Address   {purse}\n  Token     {token}\n\n"
+                );
+            }
+            if !also.is_empty() {
+                also.push_str("Send on one network only: what comes on another goes back.\n\n");
+            }
             let _ = write!(
                 text,
                 "  Amount    {missing} {token}, fees not counted\n  Network   {chain} (chain id {id})\n  Address   {}\n  \

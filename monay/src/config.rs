@@ -49,7 +49,7 @@ pub struct Config {
     /// The vault.
     #[serde(default)]
     pub vault: VaultConfig,
-    /// The EVM chains, by name. This version settles on exactly one.
+    /// The EVM chains, by name: the one that every invoice can be paid on, and Tempo, where invoices can be paid there too.
     pub chains: BTreeMap<String, ChainConfig>,
     /// Solana, where invoices can be paid there too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,8 @@ pub struct KeeperConfig {
     pub resend_ms: u64,
     /// Milliseconds until a transaction that is next in line and that no block has is offered with higher fees.
     pub raise_ms: u64,
-    /// The most that is ever paid for gas, in gwei per unit: while gas costs more, nothing is sent.
+    /// The most that is ever paid for gas, in gwei per unit (on Tempo: billionths of a dollar): while gas costs
+    /// more, nothing is sent.
     pub max_fee_gwei: u64,
     /// Milliseconds a lease of a signer lasts that is not renewed: how long a standby waits when a keeper has died.
     pub lease_ms: u64,
@@ -156,6 +157,23 @@ pub struct ChainConfig {
     /// The gate that pays invoices with money from off chain, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mint: Option<MintConfig>,
+    /// Whose transactions are sent: `ethereum`, or `tempo`.
+    #[serde(default)]
+    pub network: Network,
+    /// On Tempo: the token that the keepers pay fees in. They need some of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee_token: Option<Address>,
+}
+
+/// Whose transactions an EVM chain takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// Ethereum's.
+    #[default]
+    Ethereum,
+    /// Tempo's own.
+    Tempo,
 }
 
 /// A gate that pays invoices with money from off chain, when attestors have signed for it.
@@ -316,7 +334,7 @@ impl Config {
             }
         }
         let config: Self = table.try_into().map_err(|error| Error::Config(format!("{error}").trim().to_owned()))?;
-        config.chain()?;
+        config.check_chains()?;
         if config.solana.as_ref().is_some_and(|solana| solana.settle_at == Tier::Seen) {
             return Err(Error::Config(
                 "`solana.settle_at` must be safe or final: what is only seen may go away".into(),
@@ -325,11 +343,52 @@ impl Config {
         Ok(config)
     }
 
-    /// The chain, with its name.
+    /// The chain that every invoice can be paid on, with its name.
     pub fn chain(&self) -> Result<(&str, &ChainConfig), Error> {
-        match self.chains.iter().next() {
-            Some((name, chain)) if self.chains.len() == 1 => Ok((name, chain)),
-            _ => Err(Error::Config(format!("this version settles on one chain, `chains` has {}", self.chains.len()))),
+        let mut chains = self.of(Network::Ethereum);
+        match (chains.next(), chains.count()) {
+            (Some(chain), 0) => Ok(chain),
+            (chain, more) => Err(Error::Config(format!(
+                "`chains` must have one chain with network = \"ethereum\", beside which there may be one with network = \
+                 \"tempo\"; it has {} of the first",
+                usize::from(chain.is_some()) + more
+            ))),
+        }
+    }
+
+    /// Tempo, with its name, where invoices can be paid there too.
+    pub fn tempo(&self) -> Option<(&str, &ChainConfig)> {
+        self.of(Network::Tempo).next()
+    }
+
+    fn of(&self, network: Network) -> impl Iterator<Item = (&str, &ChainConfig)> {
+        let chains = self.chains.iter().filter(move |(_, chain)| chain.network == network);
+        chains.map(|(name, chain)| (name.as_str(), chain))
+    }
+
+    fn check_chains(&self) -> Result<(), Error> {
+        self.chain()?;
+        if self.of(Network::Tempo).count() > 1 {
+            return Err(Error::Config("`chains` has more than one with network = \"tempo\"".into()));
+        }
+        for (name, chain) in &self.chains {
+            match (chain.network, chain.fee_token) {
+                (Network::Tempo, None) => {
+                    return Err(Error::Config(format!(
+                        "`chains.{name}.fee_token` is not set: Tempo has no coin, say which token pays the fees"
+                    )));
+                }
+                (Network::Ethereum, Some(_)) => {
+                    return Err(Error::Config(format!("`chains.{name}.fee_token` is for network = \"tempo\" only")));
+                }
+                _ => {}
+            }
+        }
+        let mut ids: Vec<u64> = self.chains.values().map(|chain| chain.id).collect();
+        ids.sort_unstable();
+        match ids.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(Error::Config(format!("`chains` has chain id {} twice", pair[0]))),
+            None => Ok(()),
         }
     }
 
@@ -528,10 +587,26 @@ mod tests {
     }
 
     #[test]
-    fn a_second_chain_and_no_chain_are_refused() {
-        let second = FILE.replace("[chains.base]", "[chains.other]");
-        let two =
-            format!("{FILE}\n{}", second.split_once("[chains").map(|(_, rest)| format!("[chains{rest}")).unwrap());
-        assert!(load(&two, &[]).unwrap_err().to_string().contains("one chain"));
+    fn tempo_is_configured_beside_another_chain_and_what_makes_no_sense_is_refused() {
+        let section = FILE[FILE.find("[chains").unwrap()..].replace("[chains.base]", "[chains.other]");
+        let tempo = section.replace("8453", "42431") + "network = \"tempo\"\n";
+        let paid = "fee_token = \"0x20c0000000000000000000000000000000000000\"\n";
+        let config = load(&format!("{FILE}\n{tempo}{paid}"), &[]).unwrap();
+        assert_eq!((config.chain().unwrap().0, config.tempo().unwrap().0), ("base", "other"));
+        assert!(load(FILE, &[]).unwrap().tempo().is_none());
+        let third = format!("{tempo}{paid}").replace("chains.other", "chains.third").replace("42431", "4217");
+        for (chains, why) in [
+            (section.clone(), "one chain"),
+            (tempo.clone(), "fee_token` is not set"),
+            (section.replace("8453", "1") + paid, "one chain"),
+            (format!("{tempo}{paid}{third}"), "more than one"),
+            (format!("{tempo}{paid}").replace("42431", "8453"), "chain id 8453 twice"),
+        ] {
+            let error = load(&format!("{FILE}\n{chains}"), &[]).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+        let alone = FILE.split_once("[chains").unwrap().0;
+        assert!(load(&format!("{alone}\n{tempo}{paid}"), &[]).unwrap_err().to_string().contains("it has 0"));
+        assert!(load(&format!("{FILE}\n{paid}"), &[]).unwrap_err().to_string().contains("only"));
     }
 }

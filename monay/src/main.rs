@@ -84,7 +84,7 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct ServiceArgs {
-    /// Only this chain, by its name in the configuration (`base`, `solana`); all of them if it is not given. Then a node that is
+    /// Only this chain, by its name in the configuration (`base`, `tempo`, `solana`); all of them if it is not given. Then a node that is
     /// away when the service starts keeps it from starting for all.
     #[arg(long)]
     chain: Option<String>,

@@ -3,6 +3,7 @@
 use crate::config::{ChainConfig, Config, KeeperConfig, LogFormat, SolanaConfig};
 use crate::{Error, setup};
 use alloy::signers::local::PrivateKeySigner;
+use alloy_primitives::Address;
 use attestor::Attestor;
 use attestor::gates::EvmGate;
 use attestor::statement::CsvFile;
@@ -103,6 +104,10 @@ pub async fn run(service: Service, config: &Config, chain: Option<&str>, with_pa
                 Some(settings) => Some(Evm::connect(&settings.rpc_url, settings.id, None).await?),
                 None => None,
             };
+            let tempo = match which.tempo {
+                Some(settings) => Some(setup::connect_tempo(settings, None).await?),
+                None => None,
+            };
             let solana = match which.solana {
                 Some(settings) => {
                     let chain = setup::connect_solana(settings, None).await?;
@@ -119,6 +124,10 @@ pub async fn run(service: Service, config: &Config, chain: Option<&str>, with_pa
             if let Some(chain) = solana {
                 let (store, told) = (store.clone(), chains.told());
                 let poll = poll.max(SOLANA_POLL);
+                chains.run(async move { Ok(indexer::run(indexer::Config { poll }, store, chain, told).await?) });
+            }
+            if let Some(chain) = tempo {
+                let (store, told) = (store.clone(), chains.told());
                 chains.run(async move { Ok(indexer::run(indexer::Config { poll }, store, chain, told).await?) });
             }
             if let Some(chain) = base {
@@ -166,6 +175,7 @@ async fn open_attestor(config: &Config, store: Store) -> Result<Attestor<EvmGate
 #[derive(Clone, Copy)]
 struct Which<'a> {
     base: Option<&'a ChainConfig>,
+    tempo: Option<&'a ChainConfig>,
     solana: Option<&'a SolanaConfig>,
 }
 
@@ -174,10 +184,11 @@ impl<'a> Which<'a> {
         let (name, base) = config.chain()?;
         let wanted = |name: &str| only.is_none_or(|only| only == name);
         let base = wanted(name).then_some(base);
+        let tempo = config.tempo().filter(|(name, _)| wanted(name)).map(|(_, tempo)| tempo);
         let solana = config.solana.as_ref().filter(|_| wanted("solana"));
-        match (base, solana, only) {
-            (None, None, Some(only)) => Err(Error::Config(format!("no chain '{only}' is configured"))),
-            _ => Ok(Self { base, solana }),
+        match (base, tempo, solana, only) {
+            (None, None, None, Some(only)) => Err(Error::Config(format!("no chain '{only}' is configured"))),
+            _ => Ok(Self { base, tempo, solana }),
         }
     }
 }
@@ -232,7 +243,19 @@ async fn run_keeper(
 ) -> Result<(), Error> {
     let (how, keeper) = config.keeper(duty);
     let base = match which.base {
-        Some(settings) => Some(base_keeper(duty, section, keeper, settings).await?),
+        Some(settings) => {
+            let chain = Evm::connect(&settings.rpc_url, settings.id, evm_keys(section, keeper)?).await?;
+            check_roles(duty, keeper, &chain, settings.gate).await?;
+            Some(chain)
+        }
+        None => None,
+    };
+    let tempo = match which.tempo {
+        Some(settings) => {
+            let chain = setup::connect_tempo(settings, evm_keys(section, keeper)?).await?;
+            check_roles(duty, keeper, chain.evm(), settings.gate).await?;
+            Some(chain)
+        }
         None => None,
     };
     let solana = match which.solana {
@@ -256,6 +279,10 @@ async fn run_keeper(
         let (store, told) = (store.clone(), chains.told());
         chains.run(async move { Ok(keeper::run(how, store, chain, told).await?) });
     }
+    if let Some(chain) = tempo {
+        let (store, told) = (store.clone(), chains.told());
+        chains.run(async move { Ok(keeper::run(how, store, chain, told).await?) });
+    }
     if let Some(chain) = base {
         let told = chains.told();
         chains.run(async move { Ok(keeper::run(how, store, chain, told).await?) });
@@ -263,22 +290,25 @@ async fn run_keeper(
     chains.ended().await
 }
 
-/// Base with the keeper's keys, of which at least one has the role that its duty needs.
-async fn base_keeper(duty: Duty, section: &str, keeper: &KeeperConfig, settings: &ChainConfig) -> Result<Evm, Error> {
+/// The keeper's keys for EVM chains: the same on all of them.
+fn evm_keys(section: &str, keeper: &KeeperConfig) -> Result<Vec<PrivateKeySigner>, Error> {
     if keeper.key_files.is_empty() {
         return Err(missing(&format!("{section}.key_files")));
     }
-    let keys = keeper.key_files.iter().map(|file| setup::read_key(file)).collect::<Result<Vec<_>, _>>()?;
-    let accounts: Vec<_> = keys.iter().map(PrivateKeySigner::address).collect();
-    let chain = Evm::connect(&settings.rpc_url, settings.id, keys).await?;
+    keeper.key_files.iter().map(|file| setup::read_key(file)).collect()
+}
+
+/// Of the keeper's keys at least one has the role that its duty needs.
+async fn check_roles(duty: Duty, keeper: &KeeperConfig, chain: &Evm, gate: Address) -> Result<(), Error> {
     let mut refused = Vec::new();
-    for (account, file) in accounts.into_iter().zip(&keeper.key_files) {
-        if !chain.may_call(settings.gate, duty.selector(), account).await? {
+    for (signer, file) in chain.signers().into_iter().zip(&keeper.key_files) {
+        let account = signer.evm().unwrap_or_default();
+        if !chain.may_call(gate, duty.selector(), account).await? {
             refused.push(format!(
-                "the key in {} is {account}, which may not {duty:?} at the gate {}: whoever governs it has to grant it the \
-                 role {}",
+                "the key in {} is {account}, which may not {duty:?} at the gate {gate} of chain {}: whoever governs it has to \
+                 grant it the role {}",
                 file.display(),
-                settings.gate,
+                chain.id(),
                 duty.role(),
             ));
         }
@@ -290,7 +320,7 @@ async fn base_keeper(duty: Duty, section: &str, keeper: &KeeperConfig, settings:
     for words in refused {
         tracing::error!(words, "one key of several has no role");
     }
-    Ok(chain)
+    Ok(())
 }
 
 /// The hash of a recent block of Solana for whoever wants a transaction made. A node that is away keeps nobody from the rest.

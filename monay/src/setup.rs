@@ -1,13 +1,15 @@
 //! What an operator does: schema, chain, tenants, keys.
 
 use crate::Error;
-use crate::config::{ChainConfig, Config, MintConfig, MintKind, SolanaConfig};
+use crate::config::{ChainConfig, Config, MintConfig, MintKind, Network, SolanaConfig};
 use alloy::providers::Provider;
+use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256};
 use chain::Chain;
 use chain::evm::Evm;
 use chain::solana::instructions::Gate;
 use chain::solana::{Keypair, Solana};
+use chain::tempo::Tempo;
 use clap::builder::TypedValueParser;
 use domain::money::TOKEN_DECIMALS;
 use domain::scope::Scope;
@@ -17,10 +19,10 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use store::Store;
 use store::api_keys::ApiKey;
-use store::chain::Deployed;
-use terms::Pubkey;
+use store::chain::{ChainKind, Deployed};
 use terms::abi::{IERC20, IMintGate, ISettlementGate};
 use terms::solana::token_program;
+use terms::{Account, Pubkey};
 use uuid::Uuid;
 
 /// Where a mint's account has its decimals.
@@ -31,6 +33,18 @@ pub async fn migrate(config: &Config) -> Result<(), Error> {
     let store = Store::connect(&config.database_url, 2).await?;
     store.migrate().await?;
     let (name, settings) = config.chain()?;
+    migrate_evm(&store, name, settings).await?;
+    if let Some((name, settings)) = config.tempo() {
+        migrate_evm(&store, name, settings).await?;
+    }
+    if let Some(settings) = &config.solana {
+        migrate_solana(&store, settings).await?;
+    }
+    store.close().await;
+    Ok(())
+}
+
+async fn migrate_evm(store: &Store, name: &str, settings: &ChainConfig) -> Result<(), Error> {
     let chain = Evm::connect(&settings.rpc_url, settings.id, None).await?;
     check_contracts(&chain, settings).await?;
     let tags = chain.tags().await?;
@@ -39,6 +53,10 @@ pub async fn migrate(config: &Config) -> Result<(), Error> {
     let deployed = Deployed {
         chain: settings.id,
         name: name.to_owned(),
+        kind: match settings.network {
+            Network::Ethereum => ChainKind::Evm,
+            Network::Tempo => ChainKind::Tempo,
+        },
         genesis_hash: chain.genesis().await?,
         escrow: settings.escrow.into(),
         token: settings.token.into(),
@@ -61,12 +79,7 @@ pub async fn migrate(config: &Config) -> Result<(), Error> {
         };
         store::mints::put_gate(&mut tx, &gate).await?;
     }
-    tx.commit().await?;
-    if let Some(settings) = &config.solana {
-        migrate_solana(&store, settings).await?;
-    }
-    store.close().await;
-    Ok(())
+    Ok(tx.commit().await?)
 }
 
 async fn migrate_solana(store: &Store, settings: &SolanaConfig) -> Result<(), Error> {
@@ -78,6 +91,7 @@ async fn migrate_solana(store: &Store, settings: &SolanaConfig) -> Result<(), Er
     let deployed = Deployed {
         chain: chain.id(),
         name: "solana".to_owned(),
+        kind: ChainKind::Solana,
         genesis_hash: chain.genesis().await?,
         escrow: settings.program.into(),
         token: settings.mint.into(),
@@ -94,6 +108,15 @@ async fn migrate_solana(store: &Store, settings: &SolanaConfig) -> Result<(), Er
 /// Connects to the configured node of the cluster that this program was built for.
 pub async fn connect_solana(settings: &SolanaConfig, keys: impl IntoIterator<Item = Keypair>) -> Result<Solana, Error> {
     Ok(Solana::connect(&settings.rpc_url, escrow_interface::CHAIN, keys).await?)
+}
+
+/// Connects to the configured node of Tempo.
+pub async fn connect_tempo(
+    settings: &ChainConfig,
+    keys: impl IntoIterator<Item = PrivateKeySigner>,
+) -> Result<Tempo, Error> {
+    let fee_token = settings.fee_token.ok_or_else(|| Error::Config("no token pays the fees on Tempo".into()))?;
+    Ok(Tempo::connect(&settings.rpc_url, settings.id, keys, fee_token).await?)
 }
 
 async fn check_programs(chain: &Solana, settings: &SolanaConfig) -> Result<(), Error> {
@@ -117,7 +140,9 @@ async fn check_programs(chain: &Solana, settings: &SolanaConfig) -> Result<(), E
 async fn check_contracts(chain: &Evm, settings: &ChainConfig) -> Result<(), Error> {
     let node = chain.provider();
     let wrong = |what: &str| Error::Config(format!("{what} on chain {}", settings.id));
-    for (what, address) in [("escrow", settings.escrow), ("gate", settings.gate), ("token", settings.token)] {
+    let fee_token = settings.fee_token.map(|token| ("fee token", token));
+    let contracts = [("escrow", settings.escrow), ("gate", settings.gate), ("token", settings.token)];
+    for (what, address) in contracts.into_iter().chain(fee_token) {
         let code = node.get_code_at(address).await.map_err(|_| wrong("the node does not answer"))?;
         if code.is_empty() {
             return Err(wrong(&format!("there is no contract at the {what} address {address}")));
@@ -206,6 +231,12 @@ pub struct TenantArgs {
     /// The same account for unclaimed money on Solana. Where the customer's own wallet is not known, all that goes back goes there.
     #[arg(long, requires = "solana_payee")]
     pub solana_unclaimed: Option<Pubkey>,
+    /// Where the enterprise is paid on Tempo; without it its invoices cannot be paid there.
+    #[arg(long, requires = "tempo_unclaimed")]
+    pub tempo_payee: Option<Address>,
+    /// The same account for unclaimed money on Tempo. Where the customer's own wallet is not known, all that goes back goes there.
+    #[arg(long, requires = "tempo_payee")]
+    pub tempo_unclaimed: Option<Address>,
     /// Set the enterprise up without allowing it to issue invoices.
     #[arg(long)]
     pub unverified: bool,
@@ -256,7 +287,14 @@ fn or_all(scopes: &[Scope]) -> &[Scope] {
 
 /// Sets a tenant up and returns a new API key for it. The key is stored nowhere: it is shown once.
 pub async fn tenant(config: &Config, args: &TenantArgs) -> Result<String, Error> {
-    if args.payee == args.unclaimed || args.solana_payee.is_some() && args.solana_payee == args.solana_unclaimed {
+    let elsewhere = [
+        (ChainKind::Solana, args.solana_payee.map(Account::Solana).zip(args.solana_unclaimed.map(Account::Solana))),
+        (ChainKind::Tempo, args.tempo_payee.map(Account::Evm).zip(args.tempo_unclaimed.map(Account::Evm))),
+    ];
+    let alike = |(_, accounts): &(ChainKind, Option<(Account, Account)>)| {
+        accounts.is_some_and(|(payee, unclaimed)| payee == unclaimed)
+    };
+    if args.payee == args.unclaimed || elsewhere.iter().any(alike) {
         return Err(Error::Config(
             "payee and unclaimed must differ: what goes back must not look like a payment".into(),
         ));
@@ -273,14 +311,14 @@ pub async fn tenant(config: &Config, args: &TenantArgs) -> Result<String, Error>
         unclaimed: args.unclaimed.into(),
     };
     store::tenants::put(&mut tx, &tenant).await?;
-    if let (Some(payee), Some(unclaimed)) = (args.solana_payee, args.solana_unclaimed) {
+    for (kind, accounts) in elsewhere {
+        let Some((payee, unclaimed)) = accounts else { continue };
         let mirrors = store::chain::all(&mut tx).await?;
-        let solana = mirrors.iter().find(|mirror| mirror.deployed.escrow.solana().is_some());
-        let solana = solana.ok_or_else(|| {
-            Error::Config("Solana is not in the database: configure it, and run `monay migrate` first".into())
+        let there = mirrors.iter().find(|mirror| mirror.deployed.kind == kind);
+        let there = there.ok_or_else(|| {
+            Error::Config(format!("{kind} is not in the database: configure it, and run `monay migrate` first"))
         })?;
-        tenant.chain = solana.deployed.chain;
-        (tenant.payee, tenant.unclaimed) = (payee.into(), unclaimed.into());
+        tenant = store::tenants::NewTenant { chain: there.deployed.chain, payee, unclaimed, ..tenant };
         store::tenants::put(&mut tx, &tenant).await?;
     }
     let hash = api::hash_api_key(&key);
@@ -343,7 +381,7 @@ pub(crate) fn write_secret(path: &Path, secret: &str) -> Result<(), Error> {
 }
 
 /// Reads a private key. Refuses a file that others can read.
-pub fn read_key(path: &Path) -> Result<alloy::signers::local::PrivateKeySigner, Error> {
+pub fn read_key(path: &Path) -> Result<PrivateKeySigner, Error> {
     let key = read_secret(path)?.trim().parse();
     key.map_err(|_| Error::Config(format!("{} holds no private key of 64 hex digits", path.display())))
 }

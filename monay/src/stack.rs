@@ -2,10 +2,12 @@
 //! processes of their own. The demo, `monay devnet` and the tests all run on it.
 
 mod solana;
+mod tempo;
 
 pub use solana::SolanaNet;
+pub use tempo::TempoNet;
 
-use crate::config::{ChainConfig, Config, KeeperConfig, MintConfig, MintKind, VaultConfig};
+use crate::config::{ChainConfig, Config, KeeperConfig, MintConfig, MintKind, Network, VaultConfig};
 use crate::services::{READY, Service};
 use crate::{Error, setup};
 use alloy::signers::local::PrivateKeySigner;
@@ -49,6 +51,8 @@ pub struct Options {
     pub mint: Option<MintKind>,
     /// Whether there is Solana too.
     pub solana: bool,
+    /// Whether there is Tempo too.
+    pub tempo: bool,
     /// A Postgres that already runs; a fresh database is made in it.
     pub database_url: Option<String>,
     /// The port of the API; 0 lets the system choose.
@@ -72,6 +76,7 @@ impl Default for Options {
             token: None,
             mint: None,
             solana: false,
+            tempo: false,
             database_url: None,
             api_port: 0,
             program: None,
@@ -160,6 +165,7 @@ pub struct Stack {
     // Last: whatever still talks to them is gone before them.
     anvil: Option<Anvil>,
     solana: Option<SolanaNet>,
+    tempo: Option<TempoNet>,
 }
 
 /// Without its API keys.
@@ -183,13 +189,18 @@ impl Stack {
     /// Starts Postgres and the chain, deploys, migrates, and sets the tenant up. No service runs yet.
     pub async fn start(options: Options) -> Result<Self, Error> {
         let directory = Directory::new()?;
-        let (postgres, chain, solana) =
-            tokio::try_join!(postgres(&options), network(&options), solana_network(&options, &directory.0))?;
+        let (postgres, chain, solana, tempo) = tokio::try_join!(
+            postgres(&options),
+            network(&options),
+            solana_network(&options, &directory.0),
+            tempo_network(&options)
+        )?;
         let (anvil, node) = chain;
         options.progress.say("deploying the contracts");
         let deployed = contracts(&options, &node).await?;
         let config = configuration(&options, &directory.0, &postgres, &node, deployed).await?;
-        let config = Config { solana: solana.as_ref().map(|solana| solana.config.clone()), ..config };
+        let mut config = Config { solana: solana.as_ref().map(|solana| solana.config.clone()), ..config };
+        config.chains.extend(tempo.as_ref().map(|tempo| ("tempo".to_owned(), tempo.config.clone())));
         options.progress.say("bringing the schema up to date");
         setup::migrate(&config).await?;
         let tenant = |id: &str, name: &str, payee: usize| setup::TenantArgs {
@@ -199,6 +210,8 @@ impl Stack {
             unclaimed: Cast::address(Cast::UNCLAIMED),
             solana_payee: options.solana.then(|| Cast::solana(payee).address()),
             solana_unclaimed: options.solana.then(|| Cast::solana(Cast::UNCLAIMED).address()),
+            tempo_payee: options.tempo.then(|| Cast::address(payee)),
+            tempo_unclaimed: options.tempo.then(|| Cast::address(Cast::UNCLAIMED)),
             unverified: false,
             scopes: Vec::new(),
         };
@@ -225,6 +238,7 @@ impl Stack {
             postgres,
             anvil,
             solana,
+            tempo,
         })
     }
 
@@ -394,17 +408,28 @@ impl Stack {
         self.solana.as_ref()
     }
 
+    /// Tempo, if there is.
+    pub fn tempo(&self) -> Option<&TempoNet> {
+        self.tempo.as_ref()
+    }
+
     /// Lets time pass on all chains. Their clocks drift apart, and an invoice's time is that of the one that is ahead: each is
     /// moved to that one's time and beyond.
     pub async fn pass(&self, time: Duration) -> Result<(), Error> {
         let (_, base) = self.node.block("latest").await?;
-        let now = match &self.solana {
-            Some(solana) => base.max(solana.time().await?),
-            None => base,
-        };
+        let mut now = base;
+        if let Some(solana) = &self.solana {
+            now = now.max(solana.time().await?);
+        }
+        if let Some(tempo) = &self.tempo {
+            now = now.max(tempo.time().await?);
+        }
         let then = now.saturating_add(time.as_secs());
         self.node.increase_time(Duration::from_secs(then.saturating_sub(base))).await?;
         self.node.mine(3).await?;
+        if let Some(tempo) = &self.tempo {
+            tempo.travel_to(then).await?;
+        }
         match &self.solana {
             Some(solana) => solana.travel_beyond(then).await,
             None => Ok(()),
@@ -440,12 +465,15 @@ impl Stack {
             }
         }
         self.store.close().await;
-        let Self { postgres, anvil, solana, .. } = self;
+        let Self { postgres, anvil, solana, tempo, .. } = self;
         if let Some(anvil) = anvil {
             anvil.stop().await;
         }
         if let Some(solana) = solana {
             solana.stop().await;
+        }
+        if let Some(tempo) = tempo {
+            tempo.stop().await;
         }
         postgres.stop().await;
     }
@@ -495,6 +523,13 @@ async fn network(options: &Options) -> Result<(Option<Anvil>, Node), Error> {
 async fn solana_network(options: &Options, directory: &Path) -> Result<Option<SolanaNet>, Error> {
     match options.solana {
         true => SolanaNet::start(directory, &options.progress).await.map(Some),
+        false => Ok(None),
+    }
+}
+
+async fn tempo_network(options: &Options) -> Result<Option<TempoNet>, Error> {
+    match options.tempo {
+        true => TempoNet::start(options.mining, &options.progress).await.map(Some),
         false => Ok(None),
     }
 }
@@ -587,8 +622,17 @@ async fn configuration(
     };
     let root_key_file = directory.join("root.key");
     vault::RootKey::create(&root_key_file)?;
-    let chain =
-        ChainConfig { id: options.chain_id, rpc_url: node.rpc_url(), escrow, token, gate, settle_at: Tier::Seen, mint };
+    let chain = ChainConfig {
+        id: options.chain_id,
+        rpc_url: node.rpc_url(),
+        escrow,
+        token,
+        gate,
+        settle_at: Tier::Seen,
+        mint,
+        network: Network::Ethereum,
+        fee_token: None,
+    };
     Ok(Config {
         database_url: postgres.fresh_database().await?,
         database_connections: 16,

@@ -23,10 +23,22 @@ pub enum Mining {
     Manual,
 }
 
+/// Whose rules a chain has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// Ethereum's, which are Base's.
+    Ethereum,
+    /// Tempo's, as of the newest of its upgrades that Anvil knows. Without saying so Anvil takes the first, in which gas is
+    /// cheap and a paused token can be minted.
+    Tempo,
+}
+
 /// Which chain.
 #[derive(Clone, Debug)]
 pub struct AnvilOptions {
-    /// The chain id; 8453 is Base.
+    /// Its rules.
+    pub rules: Rules,
+    /// The chain id; 8453 is Base, 42431 Tempo's test network.
     pub chain_id: u64,
     /// When blocks are made.
     pub mining: Mining,
@@ -45,6 +57,7 @@ pub struct AnvilOptions {
 impl Default for AnvilOptions {
     fn default() -> Self {
         Self {
+            rules: Rules::Ethereum,
             chain_id: 8453,
             mining: Mining::Interval(Duration::from_secs(1)),
             port: None,
@@ -60,6 +73,11 @@ impl AnvilOptions {
     /// A chain that stands still until it is told to mine.
     pub fn manual() -> Self {
         Self { mining: Mining::Manual, ..Self::default() }
+    }
+
+    /// Tempo.
+    pub fn tempo() -> Self {
+        Self { rules: Rules::Tempo, chain_id: 42431, ..Self::default() }
     }
 }
 
@@ -132,6 +150,9 @@ fn launch(options: &AnvilOptions) -> Result<(Guarded, u16), Error> {
         .arg(server.directory())
         .current_dir(server.directory())
         .stdin(Stdio::null());
+    if options.rules == Rules::Tempo {
+        command.args(["--network", "tempo", "--hardfork", "T4"]);
+    }
     match options.mining {
         Mining::Interval(interval) => {
             let (seconds, millis) = (interval.as_secs(), interval.subsec_millis());

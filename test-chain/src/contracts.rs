@@ -35,12 +35,26 @@ const ROLES: &str = include_str!("../../contracts/governance/roles.json");
 const TOKEN: &str = include_str!("../../contracts/artifacts/TestUSDC.json");
 const TOKEN_PROXY: &str = include_str!("../../contracts/artifacts/TestUSDCProxy.json");
 
-/// Gas for a deployment; the rest comes back.
-const GAS_TO_CREATE: u64 = 8_000_000;
-const GAS_TO_CALL: u64 = 200_000;
-/// The same for a gate: five of them go into one block.
-const GAS_TO_CREATE_GATE: u64 = 5_500_000;
-const GAS_TO_GOVERN: u64 = 10_000_000;
+/// Gas for what is deployed and called; what is not used comes back. On Tempo a byte of code costs 2,500 and a transaction may
+/// have 30 million: a contract of 11.4 kB is the largest there. Elsewhere several deployments fit into one block.
+#[derive(Clone, Copy)]
+pub(crate) struct Gas {
+    create: u64,
+    /// Five of them go into one block.
+    create_gate: u64,
+    pub(crate) call: u64,
+    govern: u64,
+}
+
+impl Gas {
+    pub(crate) const TEMPO: Self =
+        Self { create: 30_000_000, create_gate: 30_000_000, call: 1_000_000, govern: 30_000_000 };
+    const ELSEWHERE: Self = Self { create: 8_000_000, create_gate: 5_500_000, call: 200_000, govern: 10_000_000 };
+
+    async fn of(node: &Node) -> Result<Self, Error> {
+        Ok(if has_code(node, crate::tempo::FACTORY).await? { Self::TEMPO } else { Self::ELSEWHERE })
+    }
+}
 
 /// How many invoices a local gate lets be cancelled in a day.
 const CANCELS_PER_DAY: U256 = U256::from_limbs([1_000_000, 0, 0, 0]);
@@ -122,14 +136,15 @@ pub async fn deploy(node: &Node, owner: &PrivateKeySigner, mint: &[(Address, u12
         ("TestUSDC", deployed.token_implementation, implementation_code),
         ("TestUSDCProxy", deployed.token, proxy_code),
     ];
+    let gas = Gas::of(node).await?;
     let mut calls = Vec::new();
     for (_, address, code) in &created {
         if !has_code(node, *address).await? {
             let input = [B256::ZERO.as_slice(), code].concat().into();
-            calls.push(Call { to: Some(DEPLOYER), input, gas: GAS_TO_CREATE });
+            calls.push(Call { to: Some(DEPLOYER), input, gas: gas.create });
         }
     }
-    calls.extend(mint.iter().map(|grant| mint_call(deployed.token, grant)));
+    calls.extend(mint.iter().map(|grant| mint_call(gas, deployed.token, grant)));
     send(node, owner, calls).await?;
 
     for (contract, address, _) in created {
@@ -138,6 +153,22 @@ pub async fn deploy(node: &Node, owner: &PrivateKeySigner, mint: &[(Address, u12
         }
     }
     Ok(deployed)
+}
+
+/// Deploys the escrow alone, if it is not there yet: on a chain that has a token, and where that of the tests is too large.
+pub async fn deploy_escrow(node: &Node, owner: &PrivateKeySigner) -> Result<Address, Error> {
+    let code = creation_code("InvoiceEscrow", ESCROW)?;
+    let escrow = address_of(&code);
+    if !has_code(node, escrow).await? {
+        let input = [B256::ZERO.as_slice(), &code].concat().into();
+        let gas = Gas::of(node).await?.create;
+        send(node, owner, vec![Call { to: Some(DEPLOYER), input, gas }]).await?;
+    }
+    if has_code(node, escrow).await? {
+        Ok(escrow)
+    } else {
+        Err(failed("InvoiceEscrow", format!("there is no code at {escrow}")))
+    }
 }
 
 /// Deploys a `SettlementGate` of an escrow; `owner` governs it, and `keys` may settle and cancel.
@@ -235,9 +266,10 @@ pub async fn deploy_gates(node: &Node, owner: &PrivateKeySigner, options: &GateO
     if options.attested.is_some() {
         (gates.mint_gate, gates.float_gate, gates.token) = (place(2), place(3), place(4));
     }
+    let gas = Gas::of(node).await?;
     let create = |contract: &str, artifact: &str, arguments: Vec<u8>| {
         let input = [creation_code(contract, artifact)?, arguments].concat().into();
-        Ok::<_, Error>(Call { to: None, input, gas: GAS_TO_CREATE_GATE })
+        Ok::<_, Error>(Call { to: None, input, gas: gas.create_gate })
     };
     let mut calls = vec![
         create("Governance", GOVERNANCE, owner.address().abi_encode())?,
@@ -258,7 +290,7 @@ pub async fn deploy_gates(node: &Node, owner: &PrivateKeySigner, options: &GateO
     send(node, owner, calls).await?;
     let data = governance_calls(options, owner.address(), &gates)?;
     let govern = IGovernance::multicallCall { data }.abi_encode().into();
-    send(node, owner, vec![Call { to: Some(gates.governance), input: govern, gas: GAS_TO_GOVERN }]).await?;
+    send(node, owner, vec![Call { to: Some(gates.governance), input: govern, gas: gas.govern }]).await?;
     let all = [
         ("Governance", gates.governance),
         ("SettlementGate", gates.gate),
@@ -284,11 +316,12 @@ async fn deploy_safe(
     let (singleton_code, factory_code) =
         (creation_code("Safe", SAFE)?, creation_code("SafeProxyFactory", SAFE_FACTORY)?);
     let (singleton, factory) = (address_of(&singleton_code), address_of(&factory_code));
+    let gas = Gas::of(node).await?;
     let mut calls = Vec::new();
     for (address, code) in [(singleton, &singleton_code), (factory, &factory_code)] {
         if !has_code(node, address).await? {
             let input = [B256::ZERO.as_slice(), code].concat().into();
-            calls.push(Call { to: Some(DEPLOYER), input, gas: GAS_TO_CREATE });
+            calls.push(Call { to: Some(DEPLOYER), input, gas: gas.create });
         }
     }
     send(node, owner, calls).await?;
@@ -309,7 +342,7 @@ async fn deploy_safe(
     let safe = factory.create2(salt, keccak256(proxy_code));
     if !has_code(node, safe).await? {
         let create = ISafe::createProxyWithNonceCall { singleton, initializer, saltNonce: U256::ZERO };
-        let create = Call { to: Some(factory), input: create.abi_encode().into(), gas: GAS_TO_CREATE };
+        let create = Call { to: Some(factory), input: create.abi_encode().into(), gas: gas.create };
         send(node, owner, vec![create]).await?;
     }
     if has_code(node, safe).await? { Ok(safe) } else { Err(failed("Safe", format!("there is no code at {safe}"))) }
@@ -449,7 +482,8 @@ pub async fn mint(
     token: Address,
     grants: &[(Address, u128)],
 ) -> Result<(), Error> {
-    send(node, owner, grants.iter().map(|grant| mint_call(token, grant)).collect()).await
+    let gas = Gas::of(node).await?;
+    send(node, owner, grants.iter().map(|grant| mint_call(gas, token, grant)).collect()).await
 }
 
 /// Sends each account its amount of a token, from an account that has enough: all at once, into one block.
@@ -459,7 +493,8 @@ pub async fn transfer(
     token: Address,
     payments: &[(Address, u128)],
 ) -> Result<(), Error> {
-    send(node, from, payments.iter().map(|payment| transfer_call(token, payment)).collect()).await
+    let gas = Gas::of(node).await?;
+    send(node, from, payments.iter().map(|payment| transfer_call(gas, token, payment)).collect()).await
 }
 
 /// Sends one payment and does not wait for its block. The transaction's hash.
@@ -469,7 +504,8 @@ pub(crate) async fn submit_transfer(
     token: Address,
     payment: &(Address, u128),
 ) -> Result<B256, Error> {
-    let hashes = submit(node, from, vec![transfer_call(token, payment)]).await?;
+    let gas = Gas::of(node).await?;
+    let hashes = submit(node, from, vec![transfer_call(gas, token, payment)]).await?;
     hashes.first().copied().ok_or_else(|| failed("the token", "nothing was sent".to_owned()))
 }
 
@@ -483,24 +519,25 @@ pub async fn decimals_of(node: &Node, token: Address) -> Result<u8, Error> {
     call(node, token, IToken::decimalsCall {}).await
 }
 
-struct Call {
+/// A call that is sent.
+pub(crate) struct Call {
     /// None: the code of a new contract.
-    to: Option<Address>,
-    input: Bytes,
-    gas: u64,
+    pub(crate) to: Option<Address>,
+    pub(crate) input: Bytes,
+    pub(crate) gas: u64,
 }
 
-fn mint_call(token: Address, (to, amount): &(Address, u128)) -> Call {
+fn mint_call(gas: Gas, token: Address, (to, amount): &(Address, u128)) -> Call {
     let input = IToken::mintCall { to: *to, amount: U256::from(*amount) }.abi_encode().into();
-    Call { to: Some(token), input, gas: GAS_TO_CALL }
+    Call { to: Some(token), input, gas: gas.call }
 }
 
-fn transfer_call(token: Address, (to, amount): &(Address, u128)) -> Call {
+fn transfer_call(gas: Gas, token: Address, (to, amount): &(Address, u128)) -> Call {
     let input = IToken::transferCall { to: *to, amount: U256::from(*amount) }.abi_encode().into();
-    Call { to: Some(token), input, gas: GAS_TO_CALL }
+    Call { to: Some(token), input, gas: gas.call }
 }
 
-async fn call<C: SolCall>(node: &Node, to: Address, question: C) -> Result<C::Return, Error> {
+pub(crate) async fn call<C: SolCall>(node: &Node, to: Address, question: C) -> Result<C::Return, Error> {
     let request = TransactionRequest::default().with_to(to).with_input(question.abi_encode());
     let answer = node.provider().call(request).await.map_err(|error| node.failed("eth_call", error))?;
     C::abi_decode_returns(&answer).map_err(|error| node.failed("eth_call", error))
@@ -536,7 +573,7 @@ async fn submit(node: &Node, from: &PrivateKeySigner, calls: Vec<Call>) -> Resul
 }
 
 /// Sends the calls and waits for all.
-async fn send(node: &Node, from: &PrivateKeySigner, calls: Vec<Call>) -> Result<(), Error> {
+pub(crate) async fn send(node: &Node, from: &PrivateKeySigner, calls: Vec<Call>) -> Result<(), Error> {
     let provider = node.provider();
     let hashes = submit(node, from, calls).await?;
     if hashes.is_empty() {

@@ -19,9 +19,10 @@ mod proxy;
 pub mod sandbox;
 pub mod solana;
 mod surfpool;
+pub mod tempo;
 pub mod tools;
 
-pub use anvil::{Anvil, AnvilOptions, DEV_ACCOUNTS, DevAccount, Mining};
+pub use anvil::{Anvil, AnvilOptions, DEV_ACCOUNTS, DevAccount, Mining, Rules};
 pub use error::Error;
 pub use node::Node;
 pub use postgres::{Postgres, PostgresOptions};

@@ -1,14 +1,14 @@
-//! An invoice on two chains, from its addresses to the day on which money lies on both.
+//! An invoice on two chains and on three, from its addresses to the day on which money lies on both.
 
 use crate::service::{CHAIN, Service, TOKEN, UTILITYCO, now};
-use alloy_primitives::{B256, U256, keccak256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use domain::block::{Header, Meaning, RawLog};
 use domain::tier::Tier;
 use serde_json::{Value, json};
 use sqlx::Row;
-use store::chain::Deployed;
+use store::chain::{ChainKind, Deployed};
 use store::tenants::NewTenant;
-use terms::{Account, Portable, PortableInvoice, Pubkey, SolanaTerms, Terms, TxId};
+use terms::{Account, Deployment, InvoiceTerms, Portable, PortableInvoice, Pubkey, SolanaTerms, Terms, TxId};
 
 /// The cluster that this program is built for.
 const SOLANA: u64 = escrow_interface::CHAIN;
@@ -30,6 +30,7 @@ async fn with_solana(service: &Service) {
     let deployed = Deployed {
         chain: SOLANA,
         name: "solana".to_owned(),
+        kind: ChainKind::Solana,
         genesis_hash: B256::repeat_byte(0x02),
         escrow: PROGRAM.into(),
         token: MINT.into(),
@@ -47,6 +48,43 @@ async fn with_solana(service: &Service) {
         unclaimed: UNCLAIMED.into(),
     };
     let mut tx = service.store.begin().await.unwrap();
+    store::chain::put(&mut tx, &deployed, &start).await.unwrap();
+    store::tenants::put(&mut tx, &tenant).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+const TEMPO: u64 = 42431;
+const TEMPO_TOKEN: Address = Address::repeat_byte(0x62);
+const TEMPO_PAYEE: Address = Address::repeat_byte(0x64);
+const TEMPO_UNCLAIMED: Address = Address::repeat_byte(0x65);
+
+/// Makes Tempo known, with the contracts at the addresses they have on Base, and where UtilityCo is paid there.
+async fn with_tempo(service: &Service) {
+    let start = Header {
+        number: 900,
+        hash: B256::repeat_byte(0x87),
+        parent_hash: B256::repeat_byte(0x86),
+        timestamp: now() - 10,
+    };
+    let mut tx = service.store.begin().await.unwrap();
+    let base = store::chain::get(&mut tx, CHAIN).await.unwrap().deployed;
+    let deployed = Deployed {
+        chain: TEMPO,
+        name: "tempo".to_owned(),
+        kind: ChainKind::Tempo,
+        genesis_hash: B256::repeat_byte(0x03),
+        token: TEMPO_TOKEN.into(),
+        settle_tier: Tier::Seen,
+        ..base
+    };
+    let tenant = NewTenant {
+        id: UTILITYCO,
+        name: "UtilityCo Electric",
+        verified: true,
+        chain: TEMPO,
+        payee: TEMPO_PAYEE.into(),
+        unclaimed: TEMPO_UNCLAIMED.into(),
+    };
     store::chain::put(&mut tx, &deployed, &start).await.unwrap();
     store::tenants::put(&mut tx, &tenant).await.unwrap();
     tx.commit().await.unwrap();
@@ -114,6 +152,73 @@ async fn every_invoice_has_an_address_on_each_chain_from_the_moment_it_exists() 
         format!("solana:{}?amount=150&spl-token={MINT}&reference={}&label=", addresses.invoice, addresses.record);
     assert!(link.starts_with(&asked), "{link}");
     assert_eq!(base["pay"], Value::Null);
+}
+
+#[tokio::test]
+async fn with_tempo_an_invoice_has_three_addresses_and_one_id() {
+    let service = Service::start().await;
+    with_solana(&service).await;
+    with_tempo(&service).await;
+    let refund_to = Address::repeat_byte(0x66);
+    let body = service.create(json!({"tempo_refund_address": refund_to})).await;
+    let names: Vec<&str> = body["terms"].as_array().unwrap().iter().map(|one| one["chain"].as_str().unwrap()).collect();
+    assert_eq!(names, ["base", "solana", "tempo"]);
+    let (base, tempo) = (&body["terms"][0], &body["terms"][2]);
+    for field in ["invoice_id", "amount", "closes_at", "flags"] {
+        for other in [tempo, &body["terms"][1]] {
+            assert_eq!(base["terms"][field], other["terms"][field], "{field}");
+        }
+    }
+    let terms: InvoiceTerms = serde_json::from_value(tempo["terms"].clone()).unwrap();
+    assert_eq!((terms.chain, terms.payee, terms.token), (TEMPO, TEMPO_PAYEE, TEMPO_TOKEN));
+    assert_eq!((terms.refund_to, terms.refund_key), (refund_to, Address::ZERO));
+    let mut tx = service.store.begin().await.unwrap();
+    let escrow = store::chain::get(&mut tx, TEMPO).await.unwrap().deployed.escrow.evm().unwrap();
+    let address = terms.deposit_address(&Deployment::version_1(escrow)).to_string();
+    assert_eq!(body["wallet"]["addresses"]["tempo"], address);
+    assert_ne!(base["deposit_address"], tempo["deposit_address"]);
+    let row = sqlx::query("SELECT wallet_address, solana_address, tempo_address FROM invoice_wallets");
+    let row = row.fetch_one(&mut *tx).await.unwrap();
+    assert_eq!((row.get::<&str, _>(0), row.get::<&str, _>(2)), (base["deposit_address"].as_str().unwrap(), &*address));
+    drop(tx);
+
+    let url = body["invoice"]["pay_url"].as_str().unwrap();
+    let all: PortableInvoice = url.split("#terms=").nth(1).unwrap().parse().unwrap();
+    assert_eq!(all.words().len(), 3);
+    let page = service.get(&format!("/pay/{}", pay_token(&body))).await;
+    assert!(page.text().contains(&address) && page.text().contains("Tempo"), "{}", page.text());
+    let id = body["invoice"]["id"].as_str().unwrap();
+    let email = service.get(&format!("/api/invoices/{id}/email")).await.json();
+    assert!(email["email"]["text"].as_str().unwrap().contains("Or on tempo"), "{email}");
+    let receipt = service.get(&format!("/pay/{}/receipt", pay_token(&body))).await;
+    assert!(receipt.text().contains(&address));
+
+    // Where nothing else is said it goes to the enterprise's account for unclaimed money there; a typing mistake is told.
+    let other = created(&service).await;
+    assert_eq!(other["terms"][2]["terms"]["refund_to"], TEMPO_UNCLAIMED.to_string());
+    let wrong = json!({"amount": 1, "tempo_refund_address": "0x12"});
+    service.post("/api/invoices/create", &wrong).await.problem(422, "refund_address_malformed");
+    let payee = json!({"amount": 1, "tempo_refund_address": TEMPO_PAYEE});
+    service.post("/api/invoices/create", &payee).await.problem(422, "refund_address_refused");
+    let direct = service.create(json!({"direct": true})).await;
+    assert_eq!(direct["terms"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn money_on_three_chains_settles_one_and_goes_back_on_the_others() {
+    let service = Service::start().await;
+    with_solana(&service).await;
+    with_tempo(&service).await;
+    let body = created(&service).await;
+    let addresses = &body["wallet"]["addresses"];
+    pay(&service, TEMPO, TEMPO_TOKEN.into(), &addresses["tempo"], 150_000_000).await;
+    assert_eq!(intents(&service).await, [("settle".to_owned(), TEMPO)]);
+    pay(&service, CHAIN, TOKEN.into(), &addresses["base"], 150_000_000).await;
+    pay(&service, SOLANA, MINT.into(), &addresses["solana"], 150_000_000).await;
+    let cancel = |chain| ("cancel".to_owned(), chain);
+    assert_eq!(intents(&service).await, [cancel(CHAIN), cancel(SOLANA), ("settle".to_owned(), TEMPO)]);
+    let id = body["invoice"]["id"].as_str().unwrap();
+    assert_eq!(service.get(&format!("/api/invoices/{id}")).await.json()["invoice"]["paid_on"], "tempo");
 }
 
 #[tokio::test]

@@ -79,6 +79,7 @@ impl Service {
         let deployed = Deployed {
             chain: CHAIN,
             name: "base".to_owned(),
+            kind: store::chain::ChainKind::Evm,
             genesis_hash: B256::repeat_byte(0x01),
             escrow: ESCROW.into(),
             token: TOKEN.into(),

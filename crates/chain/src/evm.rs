@@ -2,8 +2,7 @@
 
 use crate::logs::{self, Answer};
 use crate::{
-    Action, Block, Chain, Contracts, Error, Fees, GAS_PER_ITEM, Logs, Pack, Sent, Signed, Simulated, Slot, Tags,
-    Unseen, batch_gas, wording,
+    Action, Block, Chain, Contracts, Error, Fees, Gas, Logs, Pack, Sent, Signed, Simulated, Slot, Tags, Unseen, wording,
 };
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy::eips::{BlockId, BlockNumberOrTag, Decodable2718, Encodable2718};
@@ -22,10 +21,6 @@ use domain::block::{Header, Outcome};
 use std::time::Duration;
 use terms::abi::{IGovernance, IInvoiceEscrow, IMintGate, ISettlementGate};
 use terms::{Account, InvoiceTerms, Terms, TxId};
-
-/// The most gas one action may use. A hostile token could ask for more than a block has: signed bytes that no node takes
-/// would hold up every nonce after them. What needs more would revert.
-const MAX_ACTION_GAS: u64 = 1_500_000;
 
 /// What a transfer of nothing costs.
 const TRANSFER_GAS: u64 = 21_000;
@@ -46,6 +41,7 @@ pub struct Evm {
     shown: String,
     provider: RootProvider<AnyNetwork>,
     signers: Vec<PrivateKeySigner>,
+    gas: Gas,
 }
 
 impl Evm {
@@ -67,7 +63,7 @@ impl Evm {
             .build()
             .map_err(|error| Error::Configuration(format!("no HTTP client: {error}")))?;
         let provider = RootProvider::new(RpcClient::new(Http::with_client(client, url), true));
-        let evm = Self { id, secrets, shown: shown_url(rpc_url), provider, signers };
+        let evm = Self { id, secrets, shown: shown_url(rpc_url), provider, signers, gas: Gas::on(id) };
         let there = evm.provider.get_chain_id().await.map_err(|error| evm.failed(&error))?;
         if there != id {
             return Err(Error::OtherChain { node: evm.shown, found: there, expected: id });
@@ -101,8 +97,19 @@ impl Evm {
     /// Tries a call, from anyone, without sending it: after the latest block, which is said because nodes differ in what
     /// they take where nothing is said, and some would count what lies in their pool.
     async fn try_call(&self, from: Address, to: Address, input: Vec<u8>) -> Result<(), RpcError<TransportErrorKind>> {
-        let request = TransactionRequest::default().from(from).to(to).input(input.into()).gas_limit(MAX_ACTION_GAS);
+        let request = TransactionRequest::default().from(from).to(to).input(input.into()).gas_limit(self.gas.action);
         self.provider.call(WithOtherFields::new(request)).block(BlockId::latest()).await.map(|_| ())
+    }
+
+    /// What things may cost here.
+    pub const fn gas(&self) -> Gas {
+        self.gas
+    }
+
+    /// The same node, where other things cost more.
+    pub(crate) const fn with_gas(mut self, gas: Gas) -> Self {
+        self.gas = gas;
+        self
     }
 
     /// The node, for what is not part of [`Chain`].
@@ -142,7 +149,7 @@ impl Evm {
         Ok((latest.ok_or_else(none)?.header, final_.ok_or_else(none)?.header))
     }
 
-    async fn tagged(&self, tag: BlockNumberOrTag) -> Result<Option<Block<Bloom>>, Error> {
+    pub(crate) async fn tagged(&self, tag: BlockNumberOrTag) -> Result<Option<Block<Bloom>>, Error> {
         Ok(self.provider.get_block_by_number(tag).await.map_err(|error| self.failed(&error))?.map(block))
     }
 
@@ -187,7 +194,7 @@ impl Evm {
     }
 
     /// Whether the node has a receipt for one of these transactions, in whatever block.
-    async fn mined(&self, txs: &[TxId]) -> Result<bool, Error> {
+    pub(crate) async fn mined(&self, txs: &[TxId]) -> Result<bool, Error> {
         for tx in txs {
             let receipt = self.provider.get_transaction_receipt(hash(*tx)?).await;
             if receipt.map_err(|error| self.failed(&error))?.is_some() {
@@ -197,9 +204,21 @@ impl Evm {
         Ok(false)
     }
 
-    fn key(&self, signer: Address) -> Result<&PrivateKeySigner, Error> {
+    pub(crate) fn key(&self, signer: Address) -> Result<&PrivateKeySigner, Error> {
         let key = self.signers.iter().find(|key| key.address() == signer);
         key.ok_or_else(|| Error::Configuration(format!("no key of {signer} is configured")))
+    }
+
+    /// The one call that carries out actions that were packed together.
+    pub(crate) fn call_of(&self, contracts: Contracts, actions: &[Action]) -> Result<(Address, Bytes), Error> {
+        let [action] = actions else {
+            let settled = actions.iter().map(|action| match action {
+                Action::Settle(terms) => evm(terms),
+                other => Err(Error::Configuration(format!("{other:?} does not go into a batch"))),
+            });
+            return settle_batch(contracts, settled.collect::<Result<_, _>>()?, self.gas.item);
+        };
+        call(contracts, action, self.gas.item)
     }
 
     /// Signs any call.
@@ -337,7 +356,7 @@ impl Chain for Evm {
     async fn may_settle(&self, contracts: Contracts, signer: Account) -> Result<Simulated, Error> {
         let nothing = ISettlementGate::settleBatchCall { terms: Vec::new(), gasPerItem: U256::ZERO };
         let answer = self.try_call(address(signer)?, address(contracts.gate)?, nothing.abi_encode()).await;
-        answer.map_or_else(|error| self.refused(error), |()| Ok(Simulated::Works(batch_gas(0))))
+        answer.map_or_else(|error| self.refused(error), |()| Ok(Simulated::Works(self.gas.batch(0))))
     }
 
     async fn simulate(&self, contracts: Contracts, signer: Account, action: &Action) -> Result<Simulated, Error> {
@@ -345,32 +364,33 @@ impl Chain for Evm {
             Action::Settle(terms) => {
                 let call = IInvoiceEscrow::settleCall { terms: evm(terms)?.into() }.abi_encode();
                 let (gate, escrow) = (address(contracts.gate)?, address(contracts.escrow)?);
-                self.try_call(gate, escrow, call).await.map(|()| batch_gas(1))
+                self.try_call(gate, escrow, call).await.map(|()| self.gas.batch(1))
             }
             action => {
-                let (to, input) = call(contracts, action)?;
+                let (to, input) = call(contracts, action, self.gas.item)?;
                 let request = TransactionRequest::default().from(address(signer)?).to(to).input(input.into());
-                let request = WithOtherFields::new(request.gas_limit(MAX_ACTION_GAS));
+                let request = WithOtherFields::new(request.gas_limit(self.gas.action));
                 // A fifth more: state may have changed a little by the time the transaction is mined.
                 self.provider
                     .estimate_gas(request)
                     .block(BlockId::latest())
                     .await
-                    .map(|gas| (gas + gas / 5).min(MAX_ACTION_GAS))
+                    .map(|gas| (gas + gas / 5).min(self.gas.action))
             }
         };
         answer.map_or_else(|error| self.refused(error), |gas| Ok(Simulated::Works(gas)))
     }
 
-    /// All settlements are one batch and go first, in which one that fails fails alone; the others go each by itself.
+    /// Settlements go first, as many in a batch as fit, in which one that fails fails alone; the others go each by itself.
     fn pack(&self, _: Contracts, actions: &[(Action, u64)]) -> Vec<Pack> {
         let (settles, others): (Vec<usize>, Vec<usize>) = (0..actions.len())
             .partition(|item| actions.get(*item).is_some_and(|(action, _)| matches!(action, Action::Settle(_))));
         let others = others
             .into_iter()
             .map(|item| Pack { items: vec![item], gas_limit: actions.get(item).map_or(0, |(_, gas)| *gas) });
-        let batch = (!settles.is_empty()).then(|| Pack { gas_limit: batch_gas(settles.len()), items: settles });
-        batch.into_iter().chain(others).collect()
+        let batches = settles.chunks(self.gas.items);
+        let batches = batches.map(|items| Pack { gas_limit: self.gas.batch(items.len()), items: items.to_vec() });
+        batches.chain(others).collect()
     }
 
     async fn fees(&self) -> Result<Fees, Error> {
@@ -391,16 +411,7 @@ impl Chain for Evm {
         fees: Fees,
         (): &(),
     ) -> Result<Signed, Error> {
-        let (to, input) = match actions {
-            [action] => call(contracts, action)?,
-            actions => {
-                let settled = actions.iter().map(|action| match action {
-                    Action::Settle(terms) => evm(terms),
-                    other => Err(Error::Configuration(format!("{other:?} does not go into a batch"))),
-                });
-                settle_batch(contracts, settled.collect::<Result<_, _>>()?)?
-            }
-        };
+        let (to, input) = self.call_of(contracts, actions)?;
         self.sign_call(slot, to, input, gas_limit, fees)
     }
 
@@ -431,12 +442,12 @@ impl Chain for Evm {
 }
 
 /// An address here.
-fn address(account: Account) -> Result<Address, Error> {
+pub(crate) fn address(account: Account) -> Result<Address, Error> {
     account.evm().ok_or_else(|| Error::Configuration(format!("{account} is no address of an EVM chain")))
 }
 
 /// A transaction here.
-fn hash(tx: TxId) -> Result<B256, Error> {
+pub(crate) fn hash(tx: TxId) -> Result<B256, Error> {
     tx.evm().ok_or_else(|| Error::Configuration(format!("{tx} is no transaction of an EVM chain")))
 }
 
@@ -445,18 +456,18 @@ fn evm(terms: &Terms) -> Result<&InvoiceTerms, Error> {
     terms.evm().ok_or_else(|| Error::Configuration(format!("terms {} are for no EVM chain", terms.hash())))
 }
 
-/// Settlements, however few, go through the gate as a batch.
-fn settle_batch(contracts: Contracts, terms: Vec<&InvoiceTerms>) -> Result<(Address, Bytes), Error> {
+/// Settlements, however few, go through the gate as a batch; `gas` is what each is given.
+fn settle_batch(contracts: Contracts, terms: Vec<&InvoiceTerms>, gas: u64) -> Result<(Address, Bytes), Error> {
     let terms = terms.into_iter().map(Into::into).collect();
-    let call = ISettlementGate::settleBatchCall { terms, gasPerItem: U256::from(GAS_PER_ITEM) };
+    let call = ISettlementGate::settleBatchCall { terms, gasPerItem: U256::from(gas) };
     Ok((address(contracts.gate)?, call.abi_encode().into()))
 }
 
-/// The call an action is: to whom, and what.
-fn call(contracts: Contracts, action: &Action) -> Result<(Address, Bytes), Error> {
+/// The call an action is: to whom, and what; `gas` is what a settlement is given.
+fn call(contracts: Contracts, action: &Action, gas: u64) -> Result<(Address, Bytes), Error> {
     let (escrow, gate) = (address(contracts.escrow)?, address(contracts.gate)?);
     Ok(match action {
-        Action::Settle(terms) => settle_batch(contracts, vec![evm(terms)?])?,
+        Action::Settle(terms) => settle_batch(contracts, vec![evm(terms)?], gas)?,
         Action::Fund(terms, authorization) => {
             let (terms, authorization) = (terms.into(), authorization.clone());
             (gate, ISettlementGate::fundAndSettleCall { authorization, terms }.abi_encode().into())

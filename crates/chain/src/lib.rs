@@ -1,16 +1,19 @@
 //! Reading a chain and sending to it.
 //!
 //! [`Chain`] is what the indexer and the keeper need of any chain; [`evm::Evm`] is it for Base and whatever else speaks
-//! Ethereum's JSON-RPC. Nothing here decides anything and nothing here remembers: nonces, attempts and outcomes are
-//! rows in Postgres.
+//! Ethereum's JSON-RPC, [`tempo::Tempo`] for Tempo, which is read the same way and sent to in its own. Nothing here decides
+//! anything and nothing here remembers: nonces, attempts and outcomes are rows in Postgres.
 
 pub mod evm;
 mod fees;
+mod gas;
 mod logs;
 pub mod solana;
+pub mod tempo;
 mod wording;
 
 pub use fees::Fees;
+pub use gas::Gas;
 
 use alloy_primitives::{Address, B256, Bytes};
 use domain::block::{Header, Meaning, OddLog, Outcome, RawLog};
@@ -84,7 +87,7 @@ pub struct Unseen {
     pub nonce: u64,
     /// Everything that was signed under it.
     pub txs: Vec<TxId>,
-    /// The last block height at which any of them may land, where the chain has such a thing.
+    /// The last height, on Tempo the last time, of a block that may have any of them, where the chain has such a thing.
     pub expires_after: Option<u64>,
 }
 
@@ -168,7 +171,7 @@ pub struct Signed {
     pub gas_limit: u64,
     /// The most it pays per unit of gas, in the chain's own smallest unit of it.
     pub max_fee: u128,
-    /// The last block height at which they may land; `None`: any.
+    /// The last height, on Tempo the last time (unix seconds), of a block that may have them; `None`: any may.
     pub expires_after: Option<u64>,
 }
 
@@ -284,18 +287,5 @@ pub trait Chain: Clone + Send + Sync + 'static {
     fn send(&self, raw: &[u8]) -> impl Future<Output = Sent> + Send;
 }
 
-/// Gas that each item of a batch is given: enough for a proxied, blacklisting token, and 50 of them fit under the
-/// 2^24 gas a transaction may have (EIP-7825).
-pub const GAS_PER_ITEM: u64 = 250_000;
-
-/// The most invoices in one batch, so that the whole fits under 2^24 gas.
+/// The most intents that are taken at once. How many of them go into one transaction [`Chain::pack`] says.
 pub const MAX_BATCH: u32 = 50;
-
-/// What a batch costs beside its items: the transaction itself, calldata and the outer frame.
-const BATCH_OVERHEAD_GAS: u64 = 200_000;
-
-/// The gas limit of a batch: enough that every item can be given its gas, of which a call passes on at most 63/64.
-pub fn batch_gas(items: usize) -> u64 {
-    let items = u64::try_from(items).unwrap_or(u64::MAX);
-    items.saturating_mul(GAS_PER_ITEM + GAS_PER_ITEM / 32 + 20_000).saturating_add(BATCH_OVERHEAD_GAS)
-}

@@ -1,7 +1,20 @@
 //! What a chain shows: blocks, the logs in them and what they mean.
 
+use crate::words;
 use alloy_primitives::{B256, U256};
 use terms::{Account, TxId};
+
+words! {
+    /// What is sent to a chain, and how. Invoices' chains are in this order.
+    ChainKind {
+        /// Ethereum's transactions: Base.
+        Evm = "evm",
+        /// Solana's.
+        Solana = "solana",
+        /// Tempo's own, to contracts as on any other EVM chain.
+        Tempo = "tempo",
+    }
+}
 
 /// A block's header, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +151,6 @@ pub struct Outcome {
     pub success: bool,
     /// Gas it used; on Solana compute units.
     pub gas_used: u64,
-    /// What it cost, in the smallest unit of the chain's own coin: wei, lamports.
+    /// What it cost, in the smallest unit of the chain's own coin: wei, lamports, on Tempo 10^-18 dollars.
     pub fee: u128,
 }

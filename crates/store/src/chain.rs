@@ -10,17 +10,17 @@ use sqlx::{Connection, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use terms::{Account, TxId};
 
-pub use domain::block::{Header, Meaning, Observed, OddLog, Outcome, RawLog};
+pub use domain::block::{ChainKind, Header, Meaning, Observed, OddLog, Outcome, RawLog};
 
 statements! {
-    INSERT_CHAIN = "INSERT INTO chains (chain_id, name, genesis_hash, escrow, token, token_2022, settler, gate, settle_tier,
+    INSERT_CHAIN = "INSERT INTO chains (chain_id, name, genesis_hash, escrow, token, token_2022, settler, gate, settle_tier, kind,
             start_number, tip_number, tip_hash, tip_timestamp, safe_number, final_number, final_timestamp)
-        VALUES ($1, $2, $3, $4, $5, $11, $6, $12, $7, $8, $8, $9, $10, $8, $8, $10) ON CONFLICT (chain_id) DO NOTHING";
+        VALUES ($1, $2, $3, $4, $5, $11, $6, $12, $7, $13, $8, $8, $9, $10, $8, $8, $10) ON CONFLICT (chain_id) DO NOTHING";
     INSERT_START = "INSERT INTO blocks (chain_id, number, hash, parent_hash, timestamp) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (chain_id, number) DO NOTHING";
-    GET = "SELECT chain_id, name, genesis_hash, escrow, token, token_2022, settler, gate, settle_tier, start_number, tip_number,
+    GET = "SELECT chain_id, name, kind, genesis_hash, escrow, token, token_2022, settler, gate, settle_tier, start_number, tip_number,
         tip_hash, tip_timestamp, safe_number, final_number, final_timestamp FROM chains WHERE chain_id = $1";
-    ALL = "SELECT chain_id, name, genesis_hash, escrow, token, token_2022, settler, gate, settle_tier, start_number, tip_number,
+    ALL = "SELECT chain_id, name, kind, genesis_hash, escrow, token, token_2022, settler, gate, settle_tier, start_number, tip_number,
         tip_hash, tip_timestamp, safe_number, final_number, final_timestamp FROM chains ORDER BY chain_id";
     // NO KEY: rows that refer to the chain (new invoices, intents) can be written meanwhile, else they would wait for each
     // block, and a request that holds an invoice's row would deadlock with a block that wants it.
@@ -104,6 +104,8 @@ pub struct Deployed {
     pub chain: u64,
     /// What people call it: `base`.
     pub name: String,
+    /// What is sent there and how.
+    pub kind: ChainKind,
     /// The hash of block 0.
     pub genesis_hash: B256,
     /// The `InvoiceEscrow`; on Solana the program.
@@ -153,6 +155,7 @@ pub async fn put(db: &mut PgConnection, deployed: &Deployed, start: &Header) -> 
         .bind(big(start.timestamp)?)
         .bind(deployed.token_2022)
         .bind(deployed.gate.as_bytes())
+        .bind(deployed.kind.as_str())
         .execute(&mut *db)
         .await?;
     let mirror = get(db, deployed.chain).await?;
@@ -188,6 +191,7 @@ fn mirror(row: &PgRow) -> Result<Mirror, Error> {
         deployed: Deployed {
             chain: row.chain("chain_id")?,
             name: row.try_get("name")?,
+            kind: row.word("kind")?,
             genesis_hash: row.hash("genesis_hash")?,
             escrow: row.account("escrow")?,
             token: row.account("token")?,

@@ -53,8 +53,8 @@ statements! {
             amount_units, closes_at, refund_to, refund_key, settler, flags, purse, wake_seen_at, wake_final_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::numeric, $10, $11, $12, $13, $14, $15, $16, $16)";
     INSERT_WALLET = "INSERT INTO invoice_wallets (tenant_id, invoice_id, customer_id, wallet_id, wallet_type, wallet_address,
-            solana_address, spending_limit_units, expires_at, created_at, ttl_seconds, metadata, created_by)
-        VALUES ($1, $2, $3, $4, $5, $6, $12, $7::text::numeric, $8::timestamptz, $8::timestamptz - make_interval(secs => $9::integer), $9, $10, $11)";
+            solana_address, tempo_address, spending_limit_units, expires_at, created_at, ttl_seconds, metadata, created_by)
+        VALUES ($1, $2, $3, $4, $5, $6, $12, $13, $7::text::numeric, $8::timestamptz, $8::timestamptz - make_interval(secs => $9::integer), $9, $10, $11)";
     INSERT_CREATED = "INSERT INTO wallet_lifecycle_events (tenant_id, wallet_id, event_type, event_data) VALUES ($1, $2, 'created', $3)";
     INSERT_OUTBOX = "INSERT INTO outbox (tenant_id, aggregate, sequence, type, body) VALUES ($1, $2, 0, 'invoice.created', $3)";
     // A tenant may number one invoice with another's id: the id wins.
@@ -274,7 +274,11 @@ pub async fn create(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<(), E
     let request = new.request;
     let first = first(new)?;
     let terms = &first.terms;
-    let solana = new.rails.iter().find(|rail| rail.terms.solana().is_some()).map(|rail| rail.purse.to_string());
+    let elsewhere = |wanted: fn(&Terms) -> bool| {
+        let rail = new.rails.iter().skip(1).find(|rail| wanted(&rail.terms));
+        rail.map(|rail| rail.purse.to_string())
+    };
+    let (solana, tempo) = (elsewhere(|terms| terms.solana().is_some()), elsewhere(|terms| terms.evm().is_some()));
     let number = match new.number {
         Some(number) if insert_invoice(db, new, number).await? => number.to_owned(),
         Some(number) => return Err(Error::DuplicateNumber(number.to_owned())),
@@ -296,6 +300,7 @@ pub async fn create(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<(), E
         .bind(serde_json::json!({"invoice_number": number, "issuer": new.issuer, "description": new.description}))
         .bind(new.tenant_id)
         .bind(&solana)
+        .bind(&tempo)
         .execute(&mut *db)
         .await?;
     if let Some(key) = new.key {
@@ -305,8 +310,10 @@ pub async fn create(db: &mut PgConnection, new: &NewInvoice<'_>) -> Result<(), E
         "invoice": new.id, "invoice_number": number, "address": first.purse.to_string(), "terms_hash": terms.hash().to_string(),
         "spending_limit_units": terms.amount().to_string(), "ttl_seconds": request.ttl_seconds,
     });
-    if let Some(address) = solana {
-        data["solana_address"] = address.into();
+    for (name, address) in [("solana_address", solana), ("tempo_address", tempo)] {
+        if let Some(address) = address {
+            data[name] = address.into();
+        }
     }
     sqlx::query(INSERT_CREATED).bind(new.tenant_id).bind(new.wallet_id).bind(&data).execute(&mut *db).await?;
     sqlx::query(INSERT_OUTBOX).bind(new.tenant_id).bind(new.id).bind(data).execute(db).await?;

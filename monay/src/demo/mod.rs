@@ -11,6 +11,7 @@ mod overpaid;
 mod report;
 mod scene;
 mod solana;
+mod tempo;
 mod trouble;
 mod wrong_token;
 
@@ -39,6 +40,7 @@ const STORIES: &[&str] = &[
     "solana-expired",
     "solana-late",
     "both-rails",
+    "tempo-exact",
 ];
 
 /// What a story shows: its line of the help.
@@ -60,6 +62,7 @@ const HELP: &str = "Stories:
   solana-expired     too little on Solana, and time runs out; her money comes back
   solana-late        Jane pays again on Solana after the wallet is gone; it comes back
   both-rails         Jane pays on Base and on Solana; one is settled, the other comes back in full
+  tempo-exact        Jane pays the same bill on Tempo, in its own dollars, with a plain transfer
 
 Examples:
   monay demo                          play all stories
@@ -154,6 +157,7 @@ impl Network {
             token: self.token,
             mint: None,
             solana: true,
+            tempo: true,
             database_url: std::env::var("DATABASE_URL").ok(),
             api_port: self.api_port,
             program: None,
@@ -240,6 +244,7 @@ async fn tell(story: &str, scene: Scene<'_>) -> Result<StoryReport, Error> {
         "solana-exact" => solana::exact(scene).await,
         "solana-expired" => solana::expired(scene).await,
         "solana-late" => solana::late(scene).await,
+        "tempo-exact" => tempo::exact(scene).await,
         _ => solana::both(scene).await,
     }
 }
@@ -306,6 +311,12 @@ async fn serve(stack: &Stack, voice: Voice) {
         lines.extend(config.ws_url.clone().map(|url| ("Solana WS", url)));
         let programs = [("escrow", config.program), ("gate", config.gate), ("mint", config.mint)];
         lines.extend(programs.map(|(name, address)| (name, format!("{address}  on Solana"))));
+    }
+    if let Some(tempo) = stack.tempo() {
+        let config = &tempo.config;
+        lines.push(("Tempo RPC", config.rpc_url.clone()));
+        let contracts = [("escrow", config.escrow), ("gate", config.gate), ("token", config.token)];
+        lines.extend(contracts.map(|(name, address)| (name, format!("{address}  on Tempo"))));
     }
     let people = [("customer", Cast::CUSTOMER), ("enterprise", Cast::ENTERPRISE), ("keeper", Cast::KEEPER)];
     lines.extend(people.map(|(name, who)| (name, account(who))));

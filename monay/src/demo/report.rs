@@ -33,6 +33,9 @@ pub(super) struct StoryReport {
     /// The same on Solana, where the story went there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) solana: Option<SolanaChain>,
+    /// The same on Tempo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tempo: Option<Chain>,
     pub(super) transactions: Vec<Transaction>,
     pub(super) rows: BTreeMap<&'static str, i64>,
     pub(super) durations_ms: Durations,
@@ -93,14 +96,19 @@ pub(super) struct Check {
 impl StoryReport {
     /// On all chains, base units.
     fn payee_received(&self) -> Option<String> {
-        sum(
+        sum([
             self.chain.as_ref().map(|chain| &chain.payee_received),
             self.solana.as_ref().map(|solana| &solana.payee_received),
-        )
+            self.tempo.as_ref().map(|chain| &chain.payee_received),
+        ])
     }
 
     fn refunded(&self) -> Option<String> {
-        sum(self.chain.as_ref().map(|chain| &chain.refunded), self.solana.as_ref().map(|solana| &solana.refunded))
+        sum([
+            self.chain.as_ref().map(|chain| &chain.refunded),
+            self.solana.as_ref().map(|solana| &solana.refunded),
+            self.tempo.as_ref().map(|chain| &chain.refunded),
+        ])
     }
 
     /// A story that broke off.
@@ -114,6 +122,7 @@ impl StoryReport {
             terms: None,
             chain: None,
             solana: None,
+            tempo: None,
             transactions: vec![],
             rows: BTreeMap::new(),
             durations_ms: BTreeMap::new(),
@@ -124,8 +133,8 @@ impl StoryReport {
 }
 
 /// Of decimal strings; none where there is nothing.
-fn sum(one: Option<&String>, other: Option<&String>) -> Option<String> {
-    let parts: Vec<u128> = [one, other].into_iter().flatten().filter_map(|text| text.parse().ok()).collect();
+fn sum(parts: [Option<&String>; 3]) -> Option<String> {
+    let parts: Vec<u128> = parts.into_iter().flatten().filter_map(|text| text.parse().ok()).collect();
     (!parts.is_empty()).then(|| parts.into_iter().fold(0, u128::saturating_add).to_string())
 }
 
@@ -138,6 +147,13 @@ impl Report {
             let keys = keys.map(|(name, key)| (name, key.to_string()));
             keys.into_iter().chain([("solana_rpc", config.rpc_url.clone())])
         });
+        let tempo = stack.tempo().map(|tempo| &tempo.config);
+        let tempo = tempo.into_iter().flat_map(|config| {
+            let contracts =
+                [("tempo_escrow", config.escrow), ("tempo_gate", config.gate), ("tempo_token", config.token)];
+            let contracts = contracts.map(|(name, address)| (name, address.to_string()));
+            contracts.into_iter().chain([("tempo_rpc", config.rpc_url.clone())])
+        });
         let base = [
             ("api", stack.api_url().to_owned()),
             ("base_rpc", chain.rpc_url.clone()),
@@ -148,7 +164,7 @@ impl Report {
         ];
         Ok(Self {
             ok: !stories.is_empty() && stories.iter().all(|story| story.ok),
-            endpoints: base.into_iter().chain(solana).collect(),
+            endpoints: base.into_iter().chain(solana).chain(tempo).collect(),
             stories,
         })
     }

@@ -5,7 +5,7 @@ use super::report::{Chain, Check, Durations, Invoice, StoryReport, Transaction, 
 use super::trouble::Suffered;
 use super::{Voice, seconds};
 use crate::Error;
-use crate::stack::{Cast, SolanaNet, Stack, TENANT};
+use crate::stack::{Cast, SolanaNet, Stack, TENANT, TempoNet};
 use alloy::providers::Provider;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, U256};
@@ -45,6 +45,8 @@ pub(super) struct Issued {
     pub(super) pay_path: String,
     /// The same invoice on Solana.
     pub(super) solana: Option<Rail>,
+    /// The same invoice on Tempo.
+    pub(super) tempo: Option<TempoRail>,
 }
 
 /// An invoice on Solana, as the API gave it.
@@ -55,6 +57,13 @@ pub(super) struct Rail {
     pub(super) transfer: String,
     pub(super) transaction: String,
     pub(super) payee_before: u64,
+}
+
+/// An invoice on Tempo, as the API gave it.
+pub(super) struct TempoRail {
+    pub(super) address: Address,
+    pub(super) terms: InvoiceTerms,
+    pub(super) payee_before: U256,
 }
 
 impl<'a> Scene<'a> {
@@ -134,8 +143,10 @@ impl<'a> Scene<'a> {
             text(&answer["invoice"]["currency"])
         ));
         self.say(&format!("    wallet     {}  on Base", text(&wallet["addresses"]["base"])));
-        if wallet["addresses"]["solana"].is_string() {
-            self.say(&format!("               {}  on Solana", text(&wallet["addresses"]["solana"])));
+        for (chain, name) in [("tempo", "Tempo"), ("solana", "Solana")] {
+            if wallet["addresses"][chain].is_string() {
+                self.say(&format!("               {}  on {name}", text(&wallet["addresses"][chain])));
+            }
         }
         self.say(&format!(
             "    limit      {} USDC, expires in {}",
@@ -149,7 +160,7 @@ impl<'a> Scene<'a> {
         let terms: InvoiceTerms =
             serde_json::from_value(on_chain(&answer, "base")["terms"].clone()).map_err(|_| wrong("terms"))?;
         let id = answer["invoice"]["id"].as_str().ok_or_else(|| wrong("id"))?.to_owned();
-        let solana = self.rail(&answer).await?;
+        let (solana, tempo) = (self.rail(&answer).await?, self.tempo_rail(&answer).await?);
         let deployment = terms::Deployment::version_1(self.stack.chain()?.escrow);
         self.check(
             "the address follows from the terms alone, by hashing",
@@ -165,7 +176,30 @@ impl<'a> Scene<'a> {
             let found = rail.terms.addresses(&self.solana()?.escrow.program);
             self.check("and so does the one on Solana", found.is_some_and(|found| found.invoice == rail.address));
         }
-        Ok(Issued { id, address, terms, payee_before, pay_path, solana })
+        if let Some(rail) = &tempo {
+            let deployment = terms::Deployment::version_1(self.tempo()?.config.escrow);
+            let (found, id) = (rail.terms.deposit_address(&deployment), rail.terms.invoice_id);
+            self.check("and the one on Tempo, with the same id", found == rail.address && id == terms.invoice_id);
+        }
+        Ok(Issued { id, address, terms, payee_before, pay_path, solana, tempo })
+    }
+
+    /// What the API says of the invoice on Tempo.
+    async fn tempo_rail(&self, answer: &Value) -> Result<Option<TempoRail>, Error> {
+        let said = on_chain(answer, "tempo");
+        if said.is_null() {
+            return Ok(None);
+        }
+        let wrong = || Error::Story(format!("the API's answer is not whole about Tempo: {said}"));
+        let terms: InvoiceTerms = serde_json::from_value(said["terms"].clone()).map_err(|_| wrong())?;
+        let address = said["deposit_address"].as_str().and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
+        let payee_before = self.tempo()?.balance(terms.payee).await?;
+        Ok(Some(TempoRail { address, terms, payee_before }))
+    }
+
+    /// Tempo, which these stories are played with.
+    pub(super) fn tempo(&self) -> Result<&'a TempoNet, Error> {
+        self.stack.tempo().ok_or_else(|| Error::Story("this installation has no Tempo".to_owned()))
     }
 
     /// What the API says of the invoice on Solana.
@@ -193,7 +227,7 @@ impl<'a> Scene<'a> {
 
     /// How many chains an invoice can be paid on.
     pub(super) fn rails(&self) -> i64 {
-        if self.stack.solana().is_some() { 2 } else { 1 }
+        1 + i64::from(self.stack.solana().is_some()) + i64::from(self.stack.tempo().is_some())
     }
 
     /// Another invoice, without a word.
@@ -209,7 +243,7 @@ impl<'a> Scene<'a> {
             answer["wallet"]["addresses"]["base"].as_str().and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
         let id = answer["invoice"]["id"].as_str().ok_or_else(wrong)?.to_owned();
         let payee_before = self.balance(terms.payee).await?;
-        Ok(Issued { id, address, terms, payee_before, pay_path: String::new(), solana: None })
+        Ok(Issued { id, address, terms, payee_before, pay_path: String::new(), solana: None, tempo: None })
     }
 
     /// Posts to the API, with the enterprise's key or as anyone.
@@ -511,6 +545,7 @@ impl<'a> Scene<'a> {
                 mode: view.wallet.mode.clone(),
                 addresses: std::iter::once(("base".to_owned(), issued.address.to_string()))
                     .chain(issued.solana.iter().map(|rail| ("solana".to_owned(), rail.address.to_string())))
+                    .chain(issued.tempo.iter().map(|rail| ("tempo".to_owned(), rail.address.to_string())))
                     .collect(),
                 lifetime,
             }),
@@ -523,6 +558,7 @@ impl<'a> Scene<'a> {
                 refunded: refunded.to_string(),
             }),
             solana: None,
+            tempo: None,
             transactions: view
                 .transactions
                 .iter()

@@ -78,8 +78,8 @@ pub(super) struct Database {
 impl Facts {
     /// Reads all there is; what cannot be read is noted as that.
     pub(super) async fn read(config: &Config) -> Self {
-        // Checked when it was loaded: there is exactly one.
-        let configured = config.chains.values().next().cloned().unwrap_or_else(|| ChainConfig {
+        // Checked when it was loaded: there is exactly one that all invoices can be paid on.
+        let configured = config.chain().map(|(_, chain)| chain.clone()).unwrap_or_else(|_| ChainConfig {
             id: 0,
             rpc_url: String::new(),
             escrow: Address::ZERO,
@@ -87,6 +87,8 @@ impl Facts {
             gate: Address::ZERO,
             settle_at: domain::tier::Tier::Seen,
             mint: None,
+            network: crate::config::Network::Ethereum,
+            fee_token: None,
         });
         let evm = Evm::connect(&configured.rpc_url, configured.id, None).await.map_err(|error| error.to_string());
         let mut signers = Vec::new();

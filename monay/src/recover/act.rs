@@ -14,7 +14,7 @@ use alloy::transports::RpcError;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolEvent, SolStruct, eip712_domain};
 use chain::evm::Evm;
-use chain::{Chain, GAS_PER_ITEM, Sent, Slot, batch_gas};
+use chain::{Chain, Sent, Slot};
 use keeper::Duty;
 use std::time::{Duration, Instant};
 use terms::abi::{IInvoiceEscrow, ISettlementGate, RefundOrder};
@@ -98,7 +98,7 @@ async fn settle(node: &Evm, standing: &Standing, account: Address) -> Result<Ste
     let (terms, escrow) = (standing.invoice(), standing.terms.escrow);
     let direct = IInvoiceEscrow::settleCall { terms: terms.into() }.abi_encode().into();
     if standing.settler == Settler::Gate && has_role(node, standing, SETTLER, account).await? {
-        let gas_per_item = U256::from(GAS_PER_ITEM);
+        let gas_per_item = U256::from(node.gas().item);
         let batch = ISettlementGate::settleBatchCall { terms: vec![terms.into()], gasPerItem: gas_per_item };
         return Ok(Step {
             what: format!("settle through the gate {}", terms.settler),
@@ -106,7 +106,7 @@ async fn settle(node: &Evm, standing: &Standing, account: Address) -> Result<Ste
             input: batch.abi_encode().into(),
             // An item of a batch that fails does not show: it is tried alone and as the gate.
             tried: Some((terms.settler, escrow, direct)),
-            gas: Some(batch_gas(1)),
+            gas: Some(node.gas().batch(1)),
         });
     }
     Ok(Step { what: "settle at the escrow".to_owned(), to: escrow, input: direct, tried: None, gas: None })

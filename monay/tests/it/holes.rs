@@ -161,6 +161,7 @@ async fn a_chain_with_holes_is_mirrored_forked_and_read_anew_without_a_gap() {
     let deployed = Deployed {
         chain: CHAIN,
         name: "solana".to_owned(),
+        kind: store::chain::ChainKind::Solana,
         genesis_hash: B256::repeat_byte(1),
         escrow: key(1),
         token: key(2),

@@ -22,3 +22,4 @@ mod secrets;
 mod solana;
 mod stop;
 mod store;
+mod tempo;

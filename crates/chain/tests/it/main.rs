@@ -3,3 +3,4 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers of tests are no tests to clippy.
 
 mod solana;
+mod tempo;

@@ -1,4 +1,4 @@
-//! One invoice, two chains, everything at random: deposits, blocks, tiers, re-orgs, transactions that land late, again or out of
+//! One invoice, two or three chains, everything at random: deposits, blocks, tiers, re-orgs, transactions that land late, again or out of
 //! order, decisions that are lost, clocks that differ. The chains are `model`'s: what the escrow refuses does not happen.
 
 use alloy_primitives::{Address, B256, U256};
@@ -25,6 +25,8 @@ const EXPIRES: u64 = START + 4_000;
 const CLOSES: u64 = START + 12_000;
 /// How far the chains' clocks are from true time, at most. Seconds.
 const SKEW: u64 = 240;
+/// Base, Tempo, and a third.
+const IDS: [u64; 3] = [8453, 4217, 42431];
 
 /// By what rule picks are made and kept; the real one, and the bugs that are seeded.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -95,6 +97,25 @@ enum Step {
     CallOff,
 }
 
+impl Step {
+    /// The same on a chain that there is.
+    fn within(&self, chains: usize) -> Self {
+        let mut step = self.clone();
+        match &mut step {
+            Self::Block { rail, .. }
+            | Self::Order { rail, .. }
+            | Self::Tags { rail, .. }
+            | Self::Reorg { rail, .. }
+            | Self::Sync { rail }
+            | Self::Look { raced: Some(rail) }
+            | Self::Sign { rail }
+            | Self::Prove { rail, .. } => *rail %= chains,
+            Self::Wait(_) | Self::Attest | Self::Look { raced: None } | Self::Authorize | Self::CallOff => {}
+        }
+        step
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Other {
     Nothing,
@@ -107,7 +128,7 @@ enum Other {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let rail = 0..2_usize;
+    let rail = 0..3_usize;
     let wait = prop_oneof![4 => 1..30_u64, 2 => 30..600_u64, 1 => 600..6_000_u64];
     let deposit = prop_oneof![3 => Just(0), 3 => Just(AMOUNT), 1 => Just(100), 1 => Just(1)];
     let other = prop_oneof![12 => Just(Other::Nothing), 2 => Just(Other::Refund), 1 => Just(Other::Cancel), 2 => Just(Other::Mint)];
@@ -122,7 +143,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => proptest::option::weighted(0.2, rail.clone()).prop_map(|raced| Step::Look { raced }),
         6 => rail.clone().prop_map(|rail| Step::Sign { rail }),
         2 => (rail, any::<bool>()).prop_map(|(rail, gives_up)| Step::Prove { rail, gives_up }),
-        3 => (0..2_usize, any::<bool>()).prop_map(|(rail, again)| Step::Order { rail, again }),
+        3 => (0..3_usize, any::<bool>()).prop_map(|(rail, again)| Step::Order { rail, again }),
         3 => Just(Step::Attest),
         1 => Just(Step::Authorize),
         1 => Just(Step::CallOff),
@@ -132,16 +153,20 @@ fn step() -> impl Strategy<Value = Step> {
 /// What is the same through all of a case.
 #[derive(Clone, Debug)]
 struct Scene {
-    skews: [u64; 2],
-    settle_tiers: [Tier; 2],
+    /// For each chain: how far its clock is behind, and from which tier on it settles.
+    chains: Vec<(u64, Tier)>,
     refund_key: bool,
     manual: bool,
 }
 
 fn scene() -> impl Strategy<Value = Scene> {
     let tier = prop_oneof![1 => Just(Tier::Seen), 3 => Just(Tier::Safe), 1 => Just(Tier::Final)];
-    ([0..=SKEW, 0..=SKEW], [tier.clone(), tier], any::<bool>(), proptest::bool::weighted(0.1))
-        .prop_map(|(skews, settle_tiers, refund_key, manual)| Scene { skews, settle_tiers, refund_key, manual })
+    let chains = proptest::collection::vec((0..=SKEW, tier), 2..=IDS.len());
+    (chains, any::<bool>(), proptest::bool::weighted(0.1)).prop_map(|(chains, refund_key, manual)| Scene {
+        chains,
+        refund_key,
+        manual,
+    })
 }
 
 /// A signed transaction.
@@ -387,11 +412,11 @@ impl Rail {
     }
 }
 
-/// Two chains, what is stored, and the keeper.
+/// The chains, what is stored, and the keeper.
 struct Sim {
     scene: Scene,
     rule: Rule,
-    rails: [Rail; 2],
+    rails: Vec<Rail>,
     now: u64,
     picked: Option<u64>,
     called_off: bool,
@@ -401,12 +426,13 @@ struct Sim {
 
 impl Sim {
     fn new(scene: Scene, rule: Rule) -> Self {
-        let rails = [8453, 4217].map(|chain| Rail::new(chain, scene.refund_key));
+        let ids = IDS.iter().take(scene.chains.len());
+        let rails = ids.map(|chain| Rail::new(*chain, scene.refund_key)).collect();
         Self { scene, rule, rails, now: START + SKEW, picked: None, called_off: false, signed: 0, orders: vec![] }
     }
 
     fn time(&self, rail: usize) -> u64 {
-        self.now - self.scene.skews[rail]
+        self.now - self.scene.chains[rail].0
     }
 
     fn facts(&self) -> Vec<Facts> {
@@ -424,11 +450,11 @@ impl Sim {
                 refusals: 0,
                 state: order.state,
             });
-            let facts = rail.facts(self.scene.settle_tiers[at], self.called_off, settlement, orders.collect());
+            let facts = rail.facts(self.scene.chains[at].1, self.called_off, settlement, orders.collect());
             let over_by_the_tip = self.rule == Rule::OverByTheTip;
             Facts { final_now: if over_by_the_tip { facts.now } else { facts.final_now }, ..facts }
         };
-        (0..2).map(facts).collect()
+        (0..self.rails.len()).map(facts).collect()
     }
 
     /// Money came in off chain: a new deposit, or one whose order is over, is to be minted on a rail. As `store::mints` has it.
@@ -455,7 +481,7 @@ impl Sim {
     /// An attestor signs what is asked of it while it is good, unless what it has signed of the same deposit may still be spent or
     /// was: by the chain's own finalized clock.
     fn attest(&mut self) {
-        let times: Vec<u64> = (0..2).map(|rail| self.rails[rail].chain.tip().time).collect();
+        let times: Vec<u64> = self.rails.iter().map(|rail| rail.chain.tip().time).collect();
         for at in 0..self.orders.len() {
             let order = self.orders[at];
             let may = self.orders.iter().filter(|other| other.signed && other.deposit == order.deposit).all(|other| {
@@ -587,7 +613,7 @@ impl Sim {
     }
 
     fn step(&mut self, step: &Step) {
-        match *step {
+        match step.within(self.rails.len()) {
             Step::Wait(seconds) => self.now += seconds,
             Step::Block { rail, deposit, land, reversed, other } => {
                 let time = self.time(rail);
@@ -648,7 +674,7 @@ impl Sim {
     fn calm(&mut self, until: u64, rounds: u64) -> Result<(), TestCaseError> {
         let pause = (until - self.now).div_ceil(rounds);
         loop {
-            for rail in 0..2 {
+            for rail in 0..self.rails.len() {
                 let (time, wire, signed) = (self.time(rail), self.rails[rail].wire.clone(), self.carried(rail));
                 self.rails[rail].block(time, 0, &wire, Other::Nothing, &signed);
                 self.rails[rail].tags(0, 0);
@@ -689,7 +715,7 @@ fn run(scene: Scene, rule: Rule, steps: &[Step]) -> Result<Sim, TestCaseError> {
             kind => kind == IntentKind::Mint,
         },
     };
-    for rail in 0..2 {
+    for rail in 0..sim.rails.len() {
         sim.step(&Step::Sync { rail });
     }
     let must_be_paid = sim.now + 2_600 < EXPIRES
@@ -724,10 +750,10 @@ fn traces() -> impl Strategy<Value = (Scene, Vec<Step>)> {
 proptest! {
     #![proptest_config(Config { cases: 1_000, ..Config::default() })]
 
-    /// Whatever happens on two chains, the payee gets at most the amount, every unit is accounted for at every moment, and in
+    /// Whatever happens on two chains or three, the payee gets at most the amount, every unit is accounted for at every moment, and in
     /// the end nothing stays.
     #[test]
-    fn over_both_rails_no_more_than_the_amount_is_paid_and_in_the_end_nothing_stays((scene, steps) in traces()) {
+    fn over_all_rails_no_more_than_the_amount_is_paid_and_in_the_end_nothing_stays((scene, steps) in traces()) {
         run(scene, Rule::AsIs, &steps)?;
     }
 }
@@ -735,7 +761,7 @@ proptest! {
 /// Both rules on one trace: the seeded one pays twice, the real one does not.
 fn caught(rule: Rule, steps: &[Step]) {
     let tier = Tier::Seen;
-    let scene = Scene { skews: [0, 0], settle_tiers: [tier, tier], refund_key: false, manual: false };
+    let scene = Scene { chains: vec![(0, tier); 2], refund_key: false, manual: false };
     run(scene.clone(), Rule::AsIs, steps).expect("the real rule");
     let why = run(scene, rule, steps).err().map(|error| error.to_string()).unwrap_or_default();
     assert!(why.contains("paid 300 of 150"), "{rule:?}: {why}");
