@@ -217,7 +217,7 @@ async fn settlements_fit_into_the_gas_they_are_given() {
     assert_eq!(contracts::decimals_of(&world.anvil, token).await.unwrap(), 6);
     let contracts_ = Contracts { escrow: escrow.into(), gate: gate.into() };
     let deployment = Deployment::version_1(escrow);
-    let items = Gas::TEMPO.items + 1;
+    let (items, Now(time)) = (Gas::TEMPO.items + 1, world.chain.prepare().await.unwrap());
     let invoice = |at: usize| InvoiceTerms {
         version: terms::VERSION,
         chain: 42431,
@@ -225,7 +225,7 @@ async fn settlements_fit_into_the_gas_they_are_given() {
         payee: Address::with_last_byte(0xa0 + u8::try_from(at).unwrap()),
         token,
         amount: 100,
-        closes_at: u64::MAX >> 1,
+        closes_at: time + 600_000,
         refund_to: address(CUSTOMER),
         refund_key: Address::ZERO,
         settler: gate,
@@ -241,9 +241,7 @@ async fn settlements_fit_into_the_gas_they_are_given() {
     let mut actions = vec![];
     for terms in &invoices {
         let action = Action::Settle(Terms::Evm(terms.clone()));
-        let Simulated::Works(gas) = world.chain.simulate(contracts_, signer, &action).await.unwrap() else {
-            panic!("{action:?}")
-        };
+        let gas = works(world.chain.simulate(contracts_, signer, &action).await.unwrap());
         actions.push((action, gas));
     }
     let packs = world.chain.pack(contracts_, &actions);
@@ -270,12 +268,19 @@ async fn settlements_fit_into_the_gas_they_are_given() {
 
     // What is too much goes back, by a transaction of its own.
     let action = Action::Refund(Terms::Evm(invoices[0].clone()), token.into());
-    let Simulated::Works(gas) = world.chain.simulate(contracts_, signer, &action).await.unwrap() else { panic!() };
+    let gas = works(world.chain.simulate(contracts_, signer, &action).await.unwrap());
     let now = world.chain.prepare().await.unwrap();
     let signed = world.chain.sign(contracts_, &[action], slot(9), gas, fees, &now).unwrap();
     assert_eq!(world.chain.send(&signed.raw).await, Sent::Taken);
     let block = world.mine().await;
     println!("gas of a refund: {} of {gas}", told(&world, &block, &[signed]).await[0]);
+}
+
+fn works(simulated: Simulated) -> u64 {
+    match simulated {
+        Simulated::Works(gas) => gas,
+        Simulated::Reverts(words) => panic!("{words}"),
+    }
 }
 
 /// The gas of transactions that have not reverted.
