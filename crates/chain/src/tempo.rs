@@ -159,9 +159,13 @@ impl Chain for Tempo {
     /// it has that block: should it know a receipt, something is wrong, and nothing is dead.
     async fn dead(&self, _: Account, unseen: &[Unseen], final_: &Header) -> Result<Vec<u64>, Error> {
         let over = |unseen: &&Unseen| unseen.expires_after.is_some_and(|last| final_.timestamp > last);
+        let over: Vec<&Unseen> = unseen.iter().filter(over).collect();
         let mut dead = Vec::new();
-        for Unseen { nonce, txs, .. } in unseen.iter().filter(over) {
-            if self.evm.has(final_).await? == Some(true) && !self.evm.mined(txs).await? {
+        if over.is_empty() || self.evm.has(final_).await? != Some(true) {
+            return Ok(dead);
+        }
+        for Unseen { nonce, txs, .. } in over {
+            if !self.evm.mined(txs).await? {
                 dead.push(*nonce);
             }
         }

@@ -63,7 +63,13 @@ fn play(options: &[&str]) -> Value {
             received => assert_eq!((base, solana), (&"0".into(), &received.into())),
         }
     }
-    assert_eq!(report["stories"].as_array().unwrap().len(), ENDS.len() + ENDS_ON_SOLANA.len());
+    let tempo = &report["stories"][ENDS.len() + ENDS_ON_SOLANA.len()];
+    assert_eq!((&tempo["name"], &tempo["ok"]), (&"tempo-exact".into(), &true.into()));
+    assert_eq!((&tempo["invoice"]["status"], &tempo["wallet"]["status"]), (&"paid".into(), &"destroyed".into()));
+    assert_eq!((&tempo["tempo"]["purse_code"], &tempo["tempo"]["purse_balance"]), (&"0x".into(), &"0".into()));
+    let received = (&tempo["chain"]["payee_received"], &tempo["tempo"]["payee_received"]);
+    assert_eq!(received, (&"0".into(), &"150000000".into()));
+    assert_eq!(report["stories"].as_array().unwrap().len(), ENDS.len() + ENDS_ON_SOLANA.len() + 1);
     report
 }
 
