@@ -414,6 +414,7 @@ pub const ENTRIES: &[(E, Part, At, At)] = &[
     (E::GatewayPaidOut, Part::Amount, of(K::BankCash), of(K::GatewayReceivable)),
     (E::Unmatched, Part::Amount, Place, of(K::Suspense)),
     (E::SuspenseAssigned, Part::Principal, of(K::Suspense), of(K::DepositsHeld)),
+    (E::SuspenseAssigned, Part::Fee, of(K::Suspense), of(K::Fees)),
     (E::SuspenseReturned, Part::Amount, of(K::Suspense), Place),
     (E::UnexplainedDebit, Part::Amount, of(K::Unexplained), Place),
     (E::UnexplainedRecovered, Part::Amount, Place, of(K::Unexplained)),

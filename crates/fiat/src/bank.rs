@@ -118,13 +118,15 @@ pub fn is_banking_day(day: Date) -> bool {
     }
     let which = (day.day() - 1) / 7 + 1;
     let last = day.day() + 7 > day.month().length(day.year());
-    !matches!(
+    let moving = matches!(
         (day.month(), day.weekday(), which),
         (Month::January | Month::February, Weekday::Monday, 3)
             | (Month::September, Weekday::Monday, 1)
             | (Month::October, Weekday::Monday, 2)
             | (Month::November, Weekday::Thursday, 4)
-    ) && !(day.month() == Month::May && day.weekday() == Weekday::Monday && last)
+    );
+    let memorial_day = day.month() == Month::May && day.weekday() == Weekday::Monday && last;
+    !moving && !memorial_day
 }
 
 /// The banking day that is `count` of them after `day`; with 0, `day` itself or the next banking day.

@@ -693,7 +693,7 @@ fn amount_in(format: AmountFormat, value: &Value) -> Option<Units> {
     let amount = Signed::parse(&text).filter(|amount| amount.0 >= 0)?.units();
     match format {
         AmountFormat::Text | AmountFormat::Number => Some(amount),
-        AmountFormat::Cents => (!text.contains('.')).then(|| Units(amount.0 / 100)),
+        AmountFormat::Cents => (!text.contains('.')).then_some(Units(amount.0 / 100)),
     }
 }
 

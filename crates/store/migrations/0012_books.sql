@@ -4,7 +4,9 @@
 --
 -- Base units everywhere: 10^-6 of a dollar, a cent is 10,000. Debits are above zero, credits below.
 
-CREATE DOMAIN money_units AS NUMERIC(39, 0);
+-- What 128 bits with a sign hold.
+CREATE DOMAIN money_units AS NUMERIC(39, 0) CHECK (VALUE BETWEEN
+    -170141183460469231731687303715884105728 AND 170141183460469231731687303715884105727);
 CREATE DOMAIN last_four AS TEXT CHECK (VALUE ~ '^[0-9]{4}$');
 
 CREATE FUNCTION refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$

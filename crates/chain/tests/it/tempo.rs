@@ -96,7 +96,7 @@ impl World {
 fn transfers(logs: &chain::Logs) -> Vec<(Account, u64)> {
     let read = logs.read.iter().filter_map(|(_, meaning)| match meaning {
         Meaning::Transfer { to, amount, .. } => Some((*to, amount.to())),
-        Meaning::Recorded { .. } => None,
+        Meaning::Recorded { .. } | Meaning::Minted { .. } | Meaning::Redeemed { .. } => None,
     });
     read.collect()
 }

@@ -42,6 +42,10 @@ enum Rule {
 /// Something that happens. `who` is a receipt, `part` so many sixteenths.
 #[derive(Clone, Debug)]
 enum Step {
+    /// What comes next for a receipt when nothing goes wrong.
+    Next {
+        who: usize,
+    },
     Submit {
         who: usize,
     },
@@ -472,6 +476,18 @@ impl Sim {
     fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
         let count = self.receipts.len();
         match step.clone() {
+            Step::Next { who } => {
+                let receipt = &self.receipts[who % count];
+                let out = self.orders[who % count].len();
+                self.step(&match receipt.state {
+                    ReceiptState::Initiated if receipt.rail != FiatRail::Wire => Step::Submit { who },
+                    ReceiptState::Initiated | ReceiptState::Submitted => Step::Settle { who, fee: 1, short: false },
+                    ReceiptState::Settled => Step::Hold { who },
+                    ReceiptState::Held => Step::Clear { who },
+                    ReceiptState::Cleared if out == 0 => Step::Order { who, rail: who % 2 },
+                    _ => Step::Land { who, which: out.saturating_sub(1), part: 15 },
+                })
+            }
             Step::Submit { who } => self.tell(who % count, Event::Submitted),
             Step::Decline { who } => self.tell(who % count, Event::Declined),
             Step::Settle { who, fee, short } => {
@@ -823,7 +839,8 @@ fn step() -> impl Strategy<Value = Step> {
         (0..200_u8).prop_map(|from| Step::Again { from }),
         Just(Step::Crash),
     ];
-    prop_oneof![5 => come, 3 => go, 2 => out]
+    let next = who().prop_map(|who| Step::Next { who });
+    prop_oneof![6 => next, 4 => come, 3 => go, 4 => out]
 }
 
 /// Keeps the books over a trace; at each crash they are kept a second time from the beginning, from what was told.
@@ -844,7 +861,7 @@ fn run(rule: Rule, steps: &[Step]) -> Result<Sim, TestCaseError> {
 }
 
 fn traces() -> impl Strategy<Value = Vec<Step>> {
-    proptest::collection::vec(step(), 1..120)
+    proptest::collection::vec(step(), 1..150)
 }
 
 proptest! {

@@ -99,7 +99,7 @@ async fn the_books_refuse_what_must_not_be_booked_whoever_asks() {
     let lopsided = transfer("x", "single", "", &[("reserve:main", 9)]);
     let early = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED;";
     let more = "INSERT INTO ledger_postings (account_id, transfer_id, amount_units)
-        SELECT 'bank_cash:main', max(id), 9 FROM ledger_transfers;";
+        SELECT 'reserve:main', max(id), 9 FROM ledger_transfers;";
     let shadows = "CREATE TEMP TABLE ledger_accounts (id TEXT, kind TEXT);
         CREATE TEMP TABLE ledger_account_kinds (kind TEXT, fund TEXT, normal TEXT, below_zero BOOLEAN);
         INSERT INTO pg_temp.ledger_accounts VALUES ('reserve:main', 'mine'), ('bank_cash:main', 'mine');

@@ -97,7 +97,8 @@ async fn what_comes_too_early_waits_and_is_applied_in_the_end() {
     assert_eq!(told(&books, id, "2", opened).await, Applied::Already);
     // A decision that is too early is none.
     assert!(tell(&books, id, Event::Submitted).await.is_ok_and(|applied| applied == Applied::Already));
-    assert!(tell(&books, id, Event::Accepted).await.is_err());
+    let top_up = Event::ToppedUp { trace: "t".into(), amount: Units(1) };
+    assert!(tell(&books, id, top_up).await.is_err());
     books.audited().await;
 }
 

@@ -96,13 +96,13 @@ pub(super) async fn authenticate(extract::State(shared): Sandbox, body: Bytes) -
 }
 
 /// For which merchant id the request has a token.
-fn let_in(shared: &Shared, headers: &HeaderMap) -> Result<Rail, Response> {
+fn let_in(shared: &Shared, headers: &HeaderMap) -> Result<Rail, Box<Response>> {
     let Some(token) = headers.get("gpsToken").and_then(|token| token.to_str().ok()) else {
-        return Err(no(StatusCode::UNAUTHORIZED, "gpsToken is missing"));
+        return Err(Box::new(no(StatusCode::UNAUTHORIZED, "gpsToken is missing")));
     };
     match shared.state().gps_tokens.get(token) {
         Some((rail, until)) if Instant::now() < *until => Ok(*rail),
-        _ => Err(no(StatusCode::UNAUTHORIZED, "gpsToken is unknown or has expired")),
+        _ => Err(Box::new(no(StatusCode::UNAUTHORIZED, "gpsToken is unknown or has expired"))),
     }
 }
 
@@ -209,7 +209,7 @@ fn flag(body: &Value, fields: &[&str]) -> Result<bool, String> {
 pub(super) async fn card(extract::State(shared): Sandbox, headers: HeaderMap, body: Bytes) -> Response {
     let rail = match let_in(&shared, &headers) {
         Ok(rail) => rail,
-        Err(no) => return no,
+        Err(no) => return *no,
     };
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let asked = (|| {
@@ -238,7 +238,7 @@ pub(super) async fn card(extract::State(shared): Sandbox, headers: HeaderMap, bo
 pub(super) async fn ach(extract::State(shared): Sandbox, headers: HeaderMap, body: Bytes) -> Response {
     let rail = match let_in(&shared, &headers) {
         Ok(rail) => rail,
-        Err(no) => return no,
+        Err(no) => return *no,
     };
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let config = &shared.config;
@@ -358,7 +358,7 @@ fn charge(shared: &Shared, asked: Result<Asked, String>) -> Response {
 pub(super) async fn status(extract::State(shared): Sandbox, headers: HeaderMap, Path(id): Path<String>) -> Response {
     let rail = match let_in(&shared, &headers) {
         Ok(rail) => rail,
-        Err(no) => return no,
+        Err(no) => return *no,
     };
     let state = shared.state();
     if let Some(refund) = state.refunds.get(&id) {
@@ -421,7 +421,7 @@ fn undo(
 ) -> Response {
     let rail = match let_in(shared, headers) {
         Ok(rail) => rail,
-        Err(no) => return no,
+        Err(no) => return *no,
     };
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let request = body["clientRequestId"].as_str().unwrap_or_default().to_owned();

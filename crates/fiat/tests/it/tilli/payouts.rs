@@ -318,11 +318,7 @@ fn many_that_write_at_once_write_one_file() {
         (0..8).map(|_| nacha::write(&originator(), &batch(vec![shared.clone()])).unwrap().file).collect();
     let written: usize = std::thread::scope(|scope| {
         let all: Vec<_> = files.iter().chain(&files).map(|file| scope.spawn(|| outbox.put(file))).collect();
-        all.into_iter()
-            .filter(|_| true)
-            .map(|thread| thread.join().unwrap())
-            .filter(|put| matches!(put, Ok(Put::Written(_))))
-            .count()
+        all.into_iter().map(|thread| thread.join().unwrap()).filter(|put| matches!(put, Ok(Put::Written(_)))).count()
     });
     assert_eq!(written, 1);
     assert_eq!(folder.files().len(), 1);
@@ -334,21 +330,17 @@ fn a_list_for_a_banks_page_is_the_same_every_time_and_has_no_formulas() {
     let id = Uuid::new_v4();
     let file = list::write(id, date!(2026 - 11 - 24), &entries).unwrap();
     assert_eq!(file, list::write(id, date!(2026 - 11 - 24), &entries).unwrap());
-    let text = String::from_utf8(file.bytes).unwrap();
-    let lines: Vec<_> = text.lines().collect();
+    let written = String::from_utf8(file.bytes).unwrap();
+    let lines: Vec<_> = written.lines().collect();
     assert_eq!(lines[0], list::COLUMNS.join(","));
     assert_eq!(lines[1], format!("{},2026-11-24,150.00,021300912,30733816,checking,person,Ada Example", entries[0].id));
     for name in ["=1+1", "+1", "-1", "@x"] {
         let mut bad = entries.clone();
-        bad[1].to.holder = text_of(name);
+        bad[1].to.holder = text(name);
         assert!(list::write(id, date!(2026 - 11 - 24), &bad).is_err(), "{name}");
     }
     assert!(list::write(id, date!(2026 - 11 - 24), &[]).is_err());
     assert!(list::write(id, date!(2026 - 11 - 24), &[entries[0].clone(), entries[0].clone()]).is_err());
-}
-
-fn text_of(value: &str) -> fiat::text::Text {
-    text(value)
 }
 
 #[test]

@@ -132,15 +132,11 @@ async fn the_report_decides_and_not_what_was_notified() {
         desk.sim("disagree", json!({"transactionId": transaction.as_str(), "settles": settles}));
     }
     desk.sim("advance", json!({"bankingDays": 1}));
-    let said = desk.client.query(asked_of(&never), never.id, None).await.unwrap().unwrap();
+    let said = desk.client.query(never.merchant(), never.id, None).await.unwrap().unwrap();
     assert_eq!((said.standing, said.charged), (Standing::Approved, Some(never.amount)));
     let lines = desk.settled().await.lines;
     let gross: Vec<_> = lines.iter().map(|line| (line.request.clone(), line.gross.0 / CENT)).collect();
     assert_eq!(gross, [(Some(less.id.to_string()), 9_900)]);
-}
-
-fn asked_of(asked: &fiat::tilli::Collect) -> fiat::tilli::Merchant {
-    asked.merchant()
 }
 
 /// Books lines as a ledger must: each id once.
