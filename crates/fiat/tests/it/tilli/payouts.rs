@@ -300,7 +300,7 @@ fn a_withdrawal_is_in_one_file_only_whatever_crashes_in_between() {
         let error = outbox.put(file).unwrap_err().to_string();
         assert!(error.contains(&one.id.to_string()) && error.contains(&first.name), "{error}");
     }
-    assert_eq!(folder.files(), [first.name.clone()]);
+    assert_eq!(folder.files(), std::slice::from_ref(&first.name));
     // The other one was not held up by it.
     let alone = nacha::write(&originator(), &batch(vec![two])).unwrap().file;
     outbox.put(&alone).unwrap();
