@@ -90,7 +90,8 @@ async fn the_sandbox_of_tilli_refuses_what_the_documentation_does_not_allow() {
         changes.extend([("requestType".to_owned(), json!("token")), ("paymentToken".to_owned(), token.clone())]);
         changes
     };
-    let cases: Vec<(&str, &str, Vec<(String, Value)>, u16)> = vec![
+    type Case<'a> = (&'a str, &'a str, Vec<(String, Value)>, u16);
+    let cases: Vec<Case<'_>> = vec![
         ("card", &card, Vec::new(), 200),
         ("card", &card, by_token(&stored), 200),
         ("card", &card, with("merchantId", json!("M-NOBODY")), 400),

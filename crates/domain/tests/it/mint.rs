@@ -32,8 +32,9 @@ fn minted(facts: &mut Facts, deposit: B256, block: u64) {
 /// The table of the module, walked: (signatures, refusals, time of the final block, intent, block that has it spent, state).
 #[test]
 fn what_an_order_is_follows_the_table() {
+    type Row = (u32, u32, u64, Option<IntentState>, Option<u64>, S);
     let sent = Some(IntentState::Unknown);
-    let rows: &[(u32, u32, u64, Option<IntentState>, Option<u64>, S)] = &[
+    let rows: &[Row] = &[
         (0, 0, 1_000, None, None, S::Wanted),
         (1, 1, 1_000, None, None, S::Wanted),
         (2, 0, 1_000, None, None, S::Attested),

@@ -478,7 +478,8 @@ fn an_order_is_made_only_where_nothing_else_pays_or_may() {
         facts.now = CLOSES - SETTLE_MARGIN_SECONDS;
     }
     let good = Ok(1_000 + 900);
-    let rows: &[(Change, Change, u128, u64, Result<u64, R>)] = &[
+    type Row = (Change, Change, u128, u64, Result<u64, R>);
+    let rows: &[Row] = &[
         (nothing, nothing, 150, BASE, good),
         (nothing, nothing, 151, SOLANA, good),
         (part, unsettled, 150, BASE, Err(R::Paying)),

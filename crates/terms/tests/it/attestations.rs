@@ -59,9 +59,12 @@ fn reserve() -> ReserveAttestation {
     }
 }
 
+/// A change to an attestation, by name.
+type Change<T> = (&'static str, fn(&mut T));
+
 fn deposits() -> Vec<(&'static str, MintGate, DepositAttestation)> {
     let here = gates().map(|(name, gate)| (name, gate, deposit()));
-    let changed: [(&str, fn(&mut DepositAttestation)); 6] = [
+    let changed: [Change<DepositAttestation>; 6] = [
         ("another deposit", |told| told.deposit_id = B256::ZERO),
         ("other terms", |told| told.terms_hash = !B256::ZERO),
         ("another token", |told| told.token = !Address::ZERO),
@@ -79,7 +82,7 @@ fn deposits() -> Vec<(&'static str, MintGate, DepositAttestation)> {
 
 fn reserves() -> Vec<(&'static str, MintGate, ReserveAttestation)> {
     let here = gates().map(|(name, gate)| (name, gate, reserve()));
-    let changed: [(&str, fn(&mut ReserveAttestation)); 4] = [
+    let changed: [Change<ReserveAttestation>; 4] = [
         ("another token", |told| told.token = !Address::ZERO),
         ("nothing", |told| told.allocation = 0),
         ("the next one", |told| told.nonce += 1),
