@@ -4,11 +4,13 @@
 use std::time::{Duration, Instant};
 
 use chain::solana::instructions::{self, Escrow, Gate, SYSTEM_PROGRAM};
+use chain::solana::mint::MintGate;
 use chain::solana::rpc::Rpc;
 use chain::solana::transaction::{self, Bytes};
 use chain::solana::{AccountMeta, Instruction, Keypair};
 use escrow_interface::address::MARKER;
 use escrow_interface::local;
+use escrow_interface::mint::{DECIMALS, Settings};
 use serde_json::{Value, json};
 use terms::Pubkey;
 use terms::solana::{associated_token, sha256, token_program};
@@ -184,10 +186,21 @@ impl SolanaNode {
 
     /// Makes a mint of SPL Token or Token-2022, whose authority is `payer`.
     pub async fn create_mint(&self, payer: &Keypair, decimals: u8, token_2022: bool) -> Result<Mint, Error> {
+        self.create_mint_of(payer, &payer.address(), decimals, token_2022).await
+    }
+
+    /// The same with another authority.
+    pub async fn create_mint_of(
+        &self,
+        payer: &Keypair,
+        authority: &Pubkey,
+        decimals: u8,
+        token_2022: bool,
+    ) -> Result<Mint, Error> {
         const INITIALIZE_MINT_2: u8 = 20;
         let (key, program) = (new_key()?, token_program(token_2022));
         let create = create_account(payer, &key, self.rent(MINT_BYTES).await?, MINT_BYTES, program);
-        let data = [&[INITIALIZE_MINT_2, decimals], payer.address().as_array().as_slice(), &[0]].concat();
+        let data = [&[INITIALIZE_MINT_2, decimals], authority.as_array().as_slice(), &[0]].concat();
         let accounts = vec![AccountMeta::new(key.address(), false)];
         let initialize = Instruction { program_id: program, accounts, data };
         self.send(&[create, initialize], &[payer, &key]).await?;
@@ -305,6 +318,24 @@ impl SolanaNode {
         let keys = gate.set_keys(admin, &[*settler], &[*canceller]);
         self.send(&[gate.init(admin, escrow.program), keys], &[payer]).await?;
         Ok((escrow, gate))
+    }
+
+    /// Makes a mint that only the gate can make more of, and sets its mint half up. `admin` is the gate's, and pays.
+    pub async fn open_mint(
+        &self,
+        admin: &Keypair,
+        escrow: Escrow,
+        gate: Gate,
+        settings: &Settings,
+    ) -> Result<(Mint, MintGate), Error> {
+        let mint = self.create_mint_of(admin, &gate.settler, DECIMALS, false).await?;
+        let minter = MintGate::at(gate, escrow, escrow_interface::LOCAL, mint.address);
+        let minter = minter
+            .map_err(|error| Error::Deployment { contract: "the mint".into(), why: error.to_string() })?;
+        let payer = admin.address();
+        let accounts = [gate.settler, minter.redemption].map(|owner| mint.open(&payer, &owner));
+        self.send(&[&accounts[..], &[minter.init(payer, settings)]].concat(), &[admin]).await?;
+        Ok((mint, minter))
     }
 
     /// That exactly these bytes are there, and nobody can replace them.

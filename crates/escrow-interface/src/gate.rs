@@ -102,7 +102,8 @@ impl Config {
     }
 }
 
-/// The address of the gate program with [`GATE_SEED`] or [`CONFIG_SEED`]; hashed, as in [`crate::address`].
+/// The address of the gate program with [`GATE_SEED`], [`CONFIG_SEED`] or a seed of [`crate::mint`] that has bump 255; hashed, as
+/// in [`crate::address`].
 pub fn of_seed<'a>(seed: &'a [u8], program: &'a Key) -> [&'a [u8]; 4] {
     [seed, &[crate::address::BUMP], program, MARKER]
 }
@@ -141,7 +142,7 @@ macro_rules! errors {
 errors! {
     /// no instruction has this tag, or not this length
     InvalidInstruction = 6200,
-    /// an account is missing, or there are more than a settlement needs
+    /// an account is missing, or there are more than the instruction needs
     WrongAccounts = 6201,
     /// this is not the gate's config
     WrongConfig = 6202,
@@ -163,6 +164,93 @@ errors! {
     TooManyKeys = 6210,
     /// a key is zero, is there twice, or could both settle and cancel
     InvalidKey = 6211,
+
+    /// this is not the config of the mint
+    WrongMintConfig = 6220,
+    /// this is not the gate's mint, or no mint that only the gate can make more of
+    WrongMint = 6221,
+    /// this is not the token account that belongs here
+    WrongTokenAccount = 6222,
+    /// this is not the address of the marker
+    WrongMarker = 6223,
+    /// this is not the record of the terms
+    WrongRecord = 6224,
+    /// this is not the sysvar with the transaction's instructions
+    WrongSysvar = 6225,
+    /// this is not the address that redemptions are paid to
+    WrongRedemption = 6226,
+    /// whoever is to pay rent did not sign, or is not who paid it
+    WrongRentPayer = 6227,
+    /// an event that the gate did not tell itself
+    WrongEventAuthority = 6228,
+
+    /// the terms are for another cluster
+    WrongChain = 6230,
+    /// the terms name another token
+    WrongToken = 6231,
+    /// deposits pay whole amounts: the terms let partial payments through
+    PartialsRefused = 6232,
+    /// the settler in the terms is neither nobody nor the gate
+    WrongSettler = 6233,
+    /// nothing is minted to the gate, and nothing but what was paid to it is redeemed
+    WrongPayee = 6234,
+    /// the invoice closes within 10 minutes
+    ClosesTooSoon = 6235,
+    /// the invoice is paid or cancelled
+    NotOpen = 6236,
+    /// the deposit is less than what is due
+    DepositTooSmall = 6237,
+    /// the deposit has paid an invoice before
+    DepositUsed = 6238,
+    /// the invoice was not paid exactly what was minted
+    NotDelivered = 6239,
+
+    /// the instruction before this one is not the Ed25519 program's in the form that the gate reads
+    NotAttested = 6240,
+    /// fewer attestors signed than have to
+    TooFewSignatures = 6241,
+    /// somebody signed who is no attestor
+    NotAttestor = 6242,
+    /// the signers' keys do not ascend, or one is there twice
+    SignersNotAscending = 6243,
+    /// what was signed is something else
+    WrongMessage = 6244,
+    /// the attestation is not valid any more
+    AttestationExpired = 6245,
+    /// the attestation is valid for more than 15 minutes
+    AttestationTooLong = 6246,
+
+    /// minting is paused
+    Paused = 6250,
+    /// what was said of the reserve is more than 24 hours old
+    ReserveStale = 6251,
+    /// what was said of the reserve is of a time to come
+    ReserveTooEarly = 6252,
+    /// what was said of the reserve is not newer than what is known
+    NonceNotRising = 6253,
+    /// the supply would be more than the reserve holds for it
+    AboveReserve = 6254,
+    /// more would be minted today than may be
+    AboveCap = 6255,
+
+    /// the redemption has not been paid in full
+    NotPaid = 6260,
+    /// the redemption was burned before
+    AlreadyRedeemed = 6261,
+    /// the gate has less than it has to burn
+    NotFunded = 6262,
+    /// the marker may be closed once the record is
+    RecordOpen = 6263,
+
+    /// attestors, threshold, admin and guardian do not fit together
+    InvalidSettings = 6270,
+    /// only guardian or admin may do this, and neither signed
+    NotGuardian = 6271,
+    /// nothing is proposed
+    NothingProposed = 6272,
+    /// what is proposed may not be applied yet, or not any more
+    NotApplicable = 6273,
+
     /// a sum does not fit
     Arithmetic = 6299,
 }

@@ -12,6 +12,7 @@
 //! | [`event`] | what is told when something happened |
 //! | [`error`] | every refusal, with its number |
 //! | [`gate`] | the same of the settlement gate |
+//! | [`mint`] | the same of its other half, which mints and burns |
 //! | [`local`] | where both are on a local network |
 
 #![no_std]
@@ -22,6 +23,7 @@ pub mod event;
 pub mod gate;
 pub mod instruction;
 pub mod local;
+pub mod mint;
 pub mod record;
 pub mod terms;
 

@@ -1,18 +1,22 @@
-//! The settlement gate: the settler in the terms (PROTOCOL §5, §6; `docs/adr/0012-solana-escrow.md`). Its bytes are in
-//! `escrow_interface::gate`.
+//! The gate: the settler in the terms, and the mint of our own token (PROTOCOL §5, §6 `mint-gate`;
+//! `docs/adr/0012-solana-escrow.md`, `docs/adr/0017-solana-mint-gate.md`). Its bytes are in `escrow_interface::gate` and
+//! `escrow_interface::mint`.
 //!
-//! It looks at who signs: a settler's key may settle, a canceller's may cancel, no key both. Then it passes the escrow's own
-//! instruction on, with its own signature as the settler. It holds nothing and owns no invoice: the escrow decides what happens.
+//! To settle and to cancel it looks at who signs: a settler's key may settle, a canceller's may cancel, no key both. Then it
+//! passes the escrow's own instruction on, with its own signature as the settler. It owns no invoice: the escrow decides what
+//! happens. What it mints is paid into an invoice in the same instruction: [`mint`].
 
 #![no_std]
 #![warn(clippy::indexing_slicing)]
 
+pub mod account;
 pub mod config;
+pub mod mint;
 
-use config::refuse;
 use escrow_interface::{
     address::BUMP,
-    gate::{self, BEFORE, GATE_SEED, GateError, SETTLER, of_seed},
+    event,
+    gate::{self, BEFORE, Config, GATE_SEED, GateError, SETTLER, of_seed},
     instruction::Tag,
     same,
 };
@@ -38,6 +42,7 @@ const MOST: usize = 17;
 
 const SETTLE: u8 = Tag::Settle as u8;
 const CANCEL: u8 = Tag::Cancel as u8;
+const HEARD: u8 = event::TAG[0];
 
 /// What the runtime calls.
 pub fn process(program: &Address, accounts: &mut [AccountView], data: &[u8]) -> ProgramResult {
@@ -45,8 +50,22 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &[u8]) -> 
         Some((&(SETTLE | CANCEL), _)) => pass_on(program, accounts, data),
         Some((&gate::INIT, rest)) => config::init(program, accounts, rest),
         Some((&gate::SET_KEYS, rest)) => config::set_keys(program, accounts, rest),
-        _ => refuse(GateError::InvalidInstruction),
+        Some((&HEARD, _)) => mint::event::heard(program, accounts, data),
+        Some((&tag, rest)) => mint::run(program, accounts, tag, rest),
+        None => refuse(GateError::InvalidInstruction),
     }
+}
+
+/// A refusal of ours.
+#[inline(always)]
+pub fn refuse<T>(error: GateError) -> Result<T, ProgramError> {
+    Err(ProgramError::Custom(error as u32))
+}
+
+/// `Err(error)` unless `holds`.
+#[inline(always)]
+pub fn ensure(holds: bool, error: GateError) -> ProgramResult {
+    if holds { Ok(()) } else { refuse(error) }
 }
 
 /// Asks the escrow what it was asked, as the settler. Every signature that came with the transaction goes along: whoever pays
@@ -56,7 +75,7 @@ fn pass_on(program: &Address, accounts: &[AccountView], data: &[u8]) -> ProgramR
     let Some(([config, key, escrow], theirs)) = accounts.split_first_chunk::<BEFORE>() else {
         return refuse(GateError::WrongAccounts);
     };
-    config::read(program, config, |config| {
+    account::read(program, config, |config: &mut Config| {
         if !same(escrow.address().as_array(), &config.escrow) {
             return refuse(GateError::WrongEscrow);
         }

@@ -1,6 +1,12 @@
 //! What each verb costs: the rows of `scripts/bench cu`.
 
-use crate::{Invoice, Net, ask::AMOUNT, net::folder, person};
+use crate::{
+    Invoice, Net,
+    ask::{AMOUNT, gate_keys, through_gate},
+    mint,
+    net::{folder, redemption},
+    person,
+};
 use escrow_interface::terms::{FLAG_PARTIALS, WAIT_SECONDS};
 use solana_instruction::Instruction;
 
@@ -59,6 +65,16 @@ pub fn rows() -> Vec<Row> {
     let lost = before - net.lamports(keeper);
     assert_eq!(lost, 0, "rent goes back to who paid it, to the unit");
 
+    let mut net = mint::scene();
+    let invoice = mint::invoice(&mut net, |_| ());
+    let deposit = mint::deposit(&net, "one", AMOUNT);
+    let minted = net.send(&mint::mint_and_pay(&invoice, &deposit)).expect("goes through").units;
+    let asked = mint::invoice(&mut net, |terms| terms.payee = redemption().to_bytes());
+    net.fund(asked.address, asked.mint(), false, AMOUNT);
+    net.send(&[gate_keys(person("admin"), &[keeper], &[]), through_gate(keeper, asked.settle())])
+        .expect("goes through");
+    let redeemed = units(&mut net, mint::redeem(&asked));
+
     let cu = |what, ours, peer, limit| Row { what, ours, peer, limit, unit: "CU" };
     let size = std::fs::metadata(folder().join("invoice_escrow.so")).map_or(0, |file| file.len());
     vec![
@@ -68,6 +84,8 @@ pub fn rows() -> Vec<Row> {
         cu("closeRecord", close_record, None, Some(2_000)),
         cu("pay", pay, Some(18_819), None),
         cu("refund", refund, Some(15_342), None),
+        cu("mintAndPay (two signatures, creates record)", minted, None, None),
+        cu("redeem", redeemed, None, None),
         Row { what: "invoice_escrow.so", ours: size, peer: None, limit: None, unit: "bytes" },
         Row { what: "rent held (vault and record)", ours: held, peer: None, limit: None, unit: "lamports" },
         Row { what: "rent given back", ours: held - lost, peer: Some(held), limit: None, unit: "lamports" },

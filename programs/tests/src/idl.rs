@@ -1,11 +1,11 @@
 //! The interface in Anchor's format, for clients that read it: made from `escrow_interface`, and of nothing else.
 
-use crate::net::{escrow, event_authority, gate, gate_config, gate_signer};
+use crate::net::{escrow, event_authority, gate, gate_config, gate_signer, mint_config, redemption};
 use escrow_interface::{
     Error, event,
     gate::{self as gate_bytes, GateError},
     instruction::Tag,
-    record,
+    mint, record,
 };
 use serde_json::{Value, json};
 use solana_address::Address;
@@ -145,6 +145,11 @@ fn fixed(name: &str) -> Option<Address> {
         "associatedTokenProgram" => crate::tokens::associated_program(),
         "config" => gate_config(),
         "gate" => gate_signer(),
+        "mintConfig" => mint_config(),
+        "redemption" => redemption(),
+        "splToken" => crate::tokens::program(false),
+        "instructions" => Address::new_from_array(mint::INSTRUCTIONS_SYSVAR),
+        "gateProgram" => gate(),
         _ => return None,
     })
 }
@@ -250,8 +255,141 @@ pub fn invoice_escrow() -> Value {
     })
 }
 
+/// Accounts and arguments of each instruction of the gate's mint half.
+fn of_mint(tag: u8) -> (&'static str, Vec<Account>, Vec<(&'static str, Value)>) {
+    let defined = |name: &str| json!({ "defined": { "name": name } });
+    let ruled = || accounts(&[("mintConfig", "w"), ("signer", "s")]);
+    match tag {
+        mint::INIT_MINT => (
+            "initMint",
+            accounts(&[
+                ("mintConfig", "w"),
+                ("config", ""),
+                ("admin", "ws"),
+                ("mint", ""),
+                ("account", ""),
+                ("redemptionAccount", ""),
+                ("systemProgram", ""),
+            ]),
+            vec![
+                ("settings", defined("Settings")),
+                ("accountBump", json!("u8")),
+                ("redemptionAccountBump", json!("u8")),
+            ],
+        ),
+        mint::MINT_AND_PAY => (
+            "mintAndPay",
+            accounts(&[
+                ("rentPayer", "ws"),
+                ("mintConfig", "w"),
+                ("marker", "w"),
+                ("gate", ""),
+                ("account", "w"),
+                ("invoice", ""),
+                ("record", "w"),
+                ("destination", "w"),
+                ("mint", "w"),
+                ("splToken", ""),
+                ("escrowEventAuthority", ""),
+                ("escrowProgram", ""),
+                ("systemProgram", ""),
+                ("instructions", ""),
+                ("gateProgram", ""),
+            ]),
+            vec![("terms", defined("Terms")), ("deposit", defined("Deposit")), ("destinationBump", json!("u8"))],
+        ),
+        mint::ATTEST_RESERVE => (
+            "attestReserve",
+            accounts(&[("mintConfig", "w"), ("gate", ""), ("instructions", ""), ("gateProgram", "")]),
+            vec![("reserve", defined("Reserve"))],
+        ),
+        mint::REDEEM => (
+            "redeem",
+            accounts(&[
+                ("rentPayer", "ws"),
+                ("mintConfig", ""),
+                ("marker", "w"),
+                ("gate", ""),
+                ("redemption", ""),
+                ("account", "w"),
+                ("record", ""),
+                ("mint", "w"),
+                ("splToken", ""),
+                ("systemProgram", ""),
+                ("gateProgram", ""),
+            ]),
+            vec![("terms", defined("Terms"))],
+        ),
+        mint::CLOSE_REDEEMED => (
+            "closeRedeemed",
+            accounts(&[("mintConfig", ""), ("marker", "w"), ("record", ""), ("rentPayer", "w")]),
+            vec![],
+        ),
+        mint::PROPOSE => ("propose", ruled(), vec![("settings", defined("Settings"))]),
+        mint::APPLY => ("apply", ruled(), vec![]),
+        _ => ("lower", ruled(), vec![("pause", json!("u8")), ("dailyCap", json!("u64")), ("attestor", key())]),
+    }
+}
+
+/// The tags of the mint half, in order.
+pub const MINT_TAGS: std::ops::RangeInclusive<u8> = mint::INIT_MINT..=mint::LOWER;
+
+/// Which of the accounts are writable, and which sign, in order.
+pub fn mint_flags(tag: u8) -> Vec<(bool, bool)> {
+    of_mint(tag).1.iter().map(|account| (account.writable, account.signer)).collect()
+}
+
+/// The mint half's structures, by name: arguments, accounts, events.
+fn of_mint_types() -> Vec<(&'static str, Vec<(&'static str, Value)>)> {
+    let defined = |name: &str| json!({ "defined": { "name": name } });
+    let amount = ("amount", json!("u64"));
+    let head = [("version", json!("u8")), ("bump", json!("u8")), ("reserved", bytes(6)), ("termsHash", bytes(32))];
+    let tail = [amount.clone(), ("at", json!("i64"))];
+    vec![
+        ("Deposit", vec![("id", bytes(32)), amount.clone(), ("validUntil", json!("i64"))]),
+        ("Reserve", vec![("allocation", json!("u64")), ("nonce", json!("u64")), ("asOf", json!("i64"))]),
+        (
+            "Settings",
+            vec![
+                ("admin", key()),
+                ("guardian", key()),
+                ("attestors", json!({ "array": ["pubkey", mint::MOST_ATTESTORS] })),
+                ("dailyCap", json!("u64")),
+                ("attestorCount", json!("u8")),
+                ("threshold", json!("u8")),
+                ("paused", json!("u8")),
+                ("reserved", bytes(5)),
+            ],
+        ),
+        (
+            "MintConfig",
+            vec![
+                ("version", json!("u8")),
+                ("reserved", bytes(7)),
+                ("escrow", key()),
+                ("mint", key()),
+                ("gate", key()),
+                ("account", key()),
+                ("redemption", key()),
+                ("redemptionAccount", key()),
+                ("reserve", defined("Reserve")),
+                ("day", json!("u64")),
+                ("minted", json!("u64")),
+                ("settings", defined("Settings")),
+                ("applicableAt", json!("i64")),
+                ("proposed", defined("Settings")),
+            ],
+        ),
+        ("DepositMarker", [head.as_slice(), &tail].concat()),
+        ("RedeemedMarker", [head.as_slice(), &tail, &[("rentPayer", key())]].concat()),
+        ("Minted", vec![("termsHash", bytes(32)), ("depositId", bytes(32)), ("token", key()), amount.clone()]),
+        ("Redeemed", vec![("termsHash", bytes(32)), ("token", key()), amount]),
+        ("ReserveAttested", vec![("reserve", defined("Reserve"))]),
+    ]
+}
+
 /// The gate's. To settle and to cancel it takes the escrow's data and accounts, which this format
-/// has no word for: here it is said as if it knew them. `setKeys` has a list without its length in front, and is left out.
+/// has no word for: here it is said as if it knew them. The Ed25519 instruction before an attested one it cannot say. `setKeys` has a list without its length in front, and is left out.
 pub fn settlement_gate() -> Value {
     let own = accounts(&[("config", ""), ("key", "s"), ("escrow", "")]);
     let pass_on = |tag: Tag| {
@@ -286,20 +424,36 @@ pub fn settlement_gate() -> Value {
         ("settlers", json!({ "array": ["pubkey", gate_bytes::MOST_KEYS] })),
         ("cancellers", json!({ "array": ["pubkey", gate_bytes::MOST_KEYS] })),
     ];
-    let terms = invoice_escrow()["types"][0].clone();
+    let of_tag = |tag: u8| {
+        let (name, accounts, args) = of_mint(tag);
+        json!({
+            "name": snake(name), "discriminator": [tag], "accounts": accounts_json(&accounts), "args": fields(&args),
+        })
+    };
+    let init = json!({
+        "name": "init", "discriminator": [gate_bytes::INIT], "accounts": accounts_json(&init),
+        "args": fields(&[("escrow", key())]),
+    });
+    let instructions = [pass_on(Tag::Settle), pass_on(Tag::Cancel), init].into_iter().chain(MINT_TAGS.map(of_tag));
+    let structure = |name: &str, list: &[(&str, Value)]| json!({ "name": name, "type": { "kind": "struct", "fields": fields(list) } });
+    let mut types = vec![invoice_escrow()["types"][0].clone(), structure("Config", &config)];
+    types.extend(of_mint_types().iter().map(|(name, list)| structure(name, list)));
     json!({
         "address": gate().to_string(),
-        "metadata": metadata("settlement_gate", "The settler of invoices: knows which keys may settle and which may cancel"),
-        "instructions": [
-            pass_on(Tag::Settle),
-            pass_on(Tag::Cancel),
-            {
-                "name": "init", "discriminator": [gate_bytes::INIT], "accounts": accounts_json(&init),
-                "args": fields(&[("escrow", key())]),
-            },
+        "metadata": metadata("settlement_gate", "The settler of invoices, and the mint that pays them"),
+        "instructions": instructions.collect::<Value>(),
+        "accounts": [
+            { "name": "Config", "discriminator": gate_bytes::DISCRIMINATOR },
+            { "name": "MintConfig", "discriminator": mint::MINT_CONFIG_DISCRIMINATOR },
+            { "name": "DepositMarker", "discriminator": mint::DEPOSIT_MARKER_DISCRIMINATOR },
+            { "name": "RedeemedMarker", "discriminator": mint::REDEEMED_MARKER_DISCRIMINATOR },
         ],
-        "accounts": [{ "name": "Config", "discriminator": gate_bytes::DISCRIMINATOR }],
+        "events": [
+            { "name": "Minted", "discriminator": mint::MINTED },
+            { "name": "Redeemed", "discriminator": mint::REDEEMED },
+            { "name": "ReserveAttested", "discriminator": mint::RESERVE_ATTESTED },
+        ],
         "errors": errors.collect::<Value>(),
-        "types": [terms, { "name": "Config", "type": { "kind": "struct", "fields": fields(&config) } }],
+        "types": types,
     })
 }

@@ -4,7 +4,9 @@
 
 pub mod ask;
 pub mod cost;
+pub mod ed25519;
 pub mod idl;
+pub mod mint;
 pub mod net;
 pub mod tokens;
 

@@ -1,13 +1,14 @@
 //! The chain.
 
-use crate::{derived, person, tokens};
-use escrow_interface::{Error, Recorded, address, gate, local};
+use crate::{derived, ed25519, person, tokens};
+use escrow_interface::{Error, Recorded, address, gate, local, mint};
 use litesvm::LiteSVM;
 use solana_account::Account;
 use solana_address::Address;
 use solana_clock::Clock;
 use solana_instruction::{Instruction, error::InstructionError};
 use solana_message::{Message, VersionedMessage};
+use solana_program_runtime::solana_sbpf::program::BuiltinFunctionDefinition;
 use solana_transaction::versioned::VersionedTransaction;
 use solana_transaction_error::TransactionError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,8 +31,10 @@ pub struct Net {
 /// What a transaction did.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Done {
-    /// Events, in order.
+    /// The escrow's events, in order.
     pub events: Vec<Recorded>,
+    /// The gate's events, in order.
+    pub told: Vec<mint::Told>,
     /// Compute units of the whole transaction.
     pub units: u64,
     /// The log.
@@ -88,9 +91,16 @@ impl Net {
             svm.add_program_from_file(Address::new_from_array(id), folder().join(file)).expect("the compiled program");
         }
         let mut net = Self { svm, fee_payer: person("fee payer") };
+        // Signatures are checked in `send`; while the transaction runs their instruction does nothing.
+        net.idle_program(ed25519::program());
         net.warp(START);
         net.give(net.fee_payer, 1_000 * LAMPORTS);
         net
+    }
+
+    /// A program that takes everything and does nothing.
+    pub fn idle_program(&mut self, address: Address) {
+        self.svm.add_builtin(address, solana_compute_budget_program::Entrypoint::register);
     }
 
     /// The chain's time.
@@ -137,20 +147,22 @@ impl Net {
 
     /// One transaction.
     pub fn send(&mut self, instructions: &[Instruction]) -> Result<Done, Refused> {
+        ed25519::check(instructions)?;
         let message = Message::new(instructions, Some(&self.fee_payer));
         let signatures = vec![Default::default(); usize::from(message.header.num_required_signatures)];
         let transaction = VersionedTransaction { signatures, message: VersionedMessage::Legacy(message) };
         let keys = transaction.message.static_account_keys().to_vec();
         match self.svm.send_transaction(transaction) {
             Ok(meta) => {
-                let inner = meta.inner_instructions.iter().flatten();
-                // Ours are those that the escrow was told by itself.
-                let ours = inner.filter(|inner| {
-                    keys.get(usize::from(inner.instruction.program_id_index))
-                        == Some(&Address::new_from_array(local::ESCROW))
-                });
-                let events = ours.filter_map(|inner| Recorded::decode(&inner.instruction.data)).collect();
-                Ok(Done { events, units: meta.compute_units_consumed, logs: meta.logs, fee: meta.fee })
+                // Ours are those that a program of ours was told by itself.
+                let inner = |program: Address| {
+                    let inner = meta.inner_instructions.iter().flatten().map(|inner| &inner.instruction);
+                    let keys = &keys;
+                    inner.filter(move |inner| keys.get(usize::from(inner.program_id_index)) == Some(&program))
+                };
+                let events = inner(escrow()).filter_map(|inner| Recorded::decode(&inner.data)).collect();
+                let told = inner(gate()).filter_map(|inner| mint::Told::decode(&inner.data)).collect();
+                Ok(Done { events, told, units: meta.compute_units_consumed, logs: meta.logs, fee: meta.fee })
             }
             Err(failed) => Err(match failed.err {
                 TransactionError::InstructionError(_, InstructionError::Custom(code)) => Error::from_code(code)
@@ -203,6 +215,16 @@ pub fn gate_signer() -> Address {
 /// The gate's config.
 pub fn gate_config() -> Address {
     derived(&gate::of_seed(gate::CONFIG_SEED, &local::GATE)).expect("the counter was chosen so")
+}
+
+/// The mint's config.
+pub fn mint_config() -> Address {
+    derived(&gate::of_seed(mint::MINT_SEED, &local::GATE)).expect("the counter was chosen so")
+}
+
+/// The payee of redemptions.
+pub fn redemption() -> Address {
+    derived(&gate::of_seed(mint::REDEMPTION_SEED, &local::GATE)).expect("the counter was chosen so")
 }
 
 /// Nobody; the system program.

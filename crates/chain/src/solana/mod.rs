@@ -8,6 +8,7 @@
 //! | [`block`] | blocks, one after the other and none left out |
 //! | [`events`] | what in them could concern an invoice |
 //! | [`instructions`] | what the escrow is asked |
+//! | [`mint`] | what the gate's mint half is asked |
 //! | [`send`] | trying, sending, and what has become of it |
 //! | [`transaction`], [`keypair`] | bytes and their signatures |
 
@@ -16,6 +17,7 @@ pub mod block;
 pub mod events;
 pub mod instructions;
 pub mod keypair;
+pub mod mint;
 pub mod rpc;
 pub mod send;
 pub mod transaction;

@@ -13,12 +13,13 @@ use program_tests::{
 use solana_address::Address;
 use solana_instruction::{AccountMeta, Instruction};
 
-/// One instruction that goes through, and which of its accounts may be any.
-struct Good {
-    name: &'static str,
-    net: Net,
-    instruction: Instruction,
-    any: Vec<usize>,
+/// One instruction that goes through, what has to come before it, and which of its accounts may be any.
+pub(crate) struct Good {
+    pub(crate) name: &'static str,
+    pub(crate) net: Net,
+    pub(crate) before: Vec<Instruction>,
+    pub(crate) instruction: Instruction,
+    pub(crate) any: Vec<usize>,
 }
 
 /// All of them, with a settler and a refund key in the terms, so that every signature counts.
@@ -47,8 +48,13 @@ fn good(token_2022: bool) -> Vec<Good> {
     gone.send(&[invoice.close_vault(keeper)]).unwrap();
     let elsewhere = invoice.associated(payer).0;
 
-    let case =
-        |name, net: &Net, instruction, any: &[usize]| Good { name, net: net.clone(), instruction, any: any.to_vec() };
+    let case = |name, net: &Net, instruction, any: &[usize]| Good {
+        name,
+        net: net.clone(),
+        before: vec![],
+        instruction,
+        any: any.to_vec(),
+    };
     vec![
         case("settle", &open, invoice.settle(), &[]),
         case("pay", &open, invoice.pay(payer, 100), &[]),
@@ -64,10 +70,10 @@ fn good(token_2022: bool) -> Vec<Good> {
 }
 
 /// Tries it, and it must be refused and change nothing.
-fn is_refused(good: &Good, what: &str, instruction: Instruction) -> Refused {
+pub(crate) fn is_refused(good: &Good, what: &str, instruction: Instruction) -> Refused {
     let mut net = good.net.clone();
     let before = net.look(instruction.accounts.iter().map(|meta| meta.pubkey));
-    match net.send(&[instruction]) {
+    match net.send(&[good.before.as_slice(), &[instruction]].concat()) {
         Ok(_) => panic!("{}: {what} went through", good.name),
         Err(refused) => {
             assert_eq!(net.look(before.keys().copied()), before, "{}: {what}", good.name);
@@ -77,7 +83,7 @@ fn is_refused(good: &Good, what: &str, instruction: Instruction) -> Refused {
 }
 
 /// Accounts that are something, but not this: another mint's, another owner's, another program's, nobody's.
-fn strangers(net: &mut Net, token_2022: bool) -> Vec<(&'static str, Address)> {
+pub(crate) fn strangers(net: &mut Net, token_2022: bool) -> Vec<(&'static str, Address)> {
     let other_mint = person("other mint");
     net.mint(other_mint, token_2022);
     net.mint(person("thief's mint"), !token_2022);

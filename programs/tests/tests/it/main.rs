@@ -7,5 +7,7 @@ mod gate;
 mod idl;
 mod invariants;
 mod local;
+mod mint;
+mod mint_accounts;
 mod model;
 mod verbs;

@@ -4,6 +4,7 @@ mod adapter;
 mod blocks;
 mod fate;
 mod invoices;
+mod mint;
 mod slots;
 
 use chain::solana::Solana;
