@@ -330,8 +330,8 @@ impl SolanaNode {
     ) -> Result<(Mint, MintGate), Error> {
         let mint = self.create_mint_of(admin, &gate.settler, DECIMALS, false).await?;
         let minter = MintGate::at(gate, escrow, escrow_interface::LOCAL, mint.address);
-        let minter = minter
-            .map_err(|error| Error::Deployment { contract: "the mint".into(), why: error.to_string() })?;
+        let minter =
+            minter.map_err(|error| Error::Deployment { contract: "the mint".into(), why: error.to_string() })?;
         let payer = admin.address();
         let accounts = [gate.settler, minter.redemption].map(|owner| mint.open(&payer, &owner));
         self.send(&[&accounts[..], &[minter.init(payer, settings)]].concat(), &[admin]).await?;

@@ -20,5 +20,5 @@ pub const GATE: Key = [
 ];
 /// Hashed, with [`GATE_COUNTER`] after it, it is the seed of the gate's key pair.
 pub const GATE_NAME: &[u8] = b"monay local settlement-gate";
-/// The first for which gate and config exist.
+/// The first for which gate, both configs and the redemption address exist.
 pub const GATE_COUNTER: u8 = 11;

@@ -17,14 +17,6 @@ use runtime::{
     sys,
 };
 
-/// Who tells: the address that signs events, and this program.
-pub struct Voice<'a> {
-    /// Signs.
-    pub authority: &'a AccountView,
-    /// Is called.
-    pub program: &'a AccountView,
-}
-
 /// What moved, and to whom.
 pub struct Moved<'a> {
     /// How.
@@ -45,10 +37,11 @@ impl Moved<'_> {
     }
 }
 
-/// Tells it. That these are the right ones need not be looked at: the runtime lets us sign for no other address, and call no
-/// program that is not among the accounts.
+/// Tells it. That the authority is the right one need not be looked at: the runtime lets us sign for no other address. The
+/// program is called by its own address, not by that of an account it was given: a stranger's program in its place would hear of
+/// it, and nobody else. The runtime refuses the call where the program is not among the accounts.
 #[inline(never)]
-pub fn tell(ask: &Ask<'_>, voice: &Voice<'_>, state: &State, moved: &Moved<'_>) -> Outcome {
+pub fn tell(ask: &Ask<'_>, authority: &AccountView, state: &State, moved: &Moved<'_>) -> Outcome {
     let event = Recorded {
         terms_hash: ask.hash,
         token: *moved.token,
@@ -60,7 +53,7 @@ pub fn tell(ask: &Ask<'_>, voice: &Voice<'_>, state: &State, moved: &Moved<'_>) 
         status: state.status,
     };
     let seeds = [Seed::from(EVENT_AUTHORITY_SEED), Seed::from(&[BUMP])];
-    Ok(call(voice.program.address(), [Given::read(voice.authority).signing()], &event.encode(), &seeds)?)
+    Ok(call(ask.program, [Given::read(authority).signing()], &event.encode(), &seeds)?)
 }
 
 /// The call that arrives: it does nothing, and is refused unless it came from ourselves.

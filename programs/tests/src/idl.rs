@@ -388,8 +388,9 @@ fn of_mint_types() -> Vec<(&'static str, Vec<(&'static str, Value)>)> {
     ]
 }
 
-/// The gate's. To settle and to cancel it takes the escrow's data and accounts, which this format
-/// has no word for: here it is said as if it knew them. The Ed25519 instruction before an attested one it cannot say. `setKeys` has a list without its length in front, and is left out.
+/// The gate's. To settle and to cancel it takes the escrow's data and accounts, which this format has no word for: here it is
+/// said as if it knew them. That an Ed25519 instruction comes before the attested ones it cannot say. `setKeys` has a list without
+/// its length in front, and is left out.
 pub fn settlement_gate() -> Value {
     let own = accounts(&[("config", ""), ("key", "s"), ("escrow", "")]);
     let pass_on = |tag: Tag| {

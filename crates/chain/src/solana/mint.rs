@@ -182,7 +182,8 @@ impl MintGate {
         self.ask(mint::APPLY, &[], &self.ruled(admin))
     }
 
-    /// Lowers at once and drops what is proposed: `pause`, the most that the daily cap may be (base units), an attestor to remove.
+    /// Lowers at once and drops what is proposed: `pause`, the most that the daily cap may be (base units), an attestor to
+    /// remove.
     pub fn lower(&self, signer: Pubkey, pause: bool, daily_cap: Option<u64>, attestor: Option<Pubkey>) -> Instruction {
         let daily_cap = daily_cap.unwrap_or(u64::MAX).to_le_bytes();
         let attestor = attestor.unwrap_or(SYSTEM_PROGRAM);
@@ -207,7 +208,8 @@ impl MintGate {
     }
 }
 
-/// The instruction whose signatures the gate reads: directly before its own. Keys in ascending order, whatever order they came in.
+/// The instruction whose signatures the gate reads: directly before its own. Keys in ascending order, whatever order they came
+/// in.
 fn attested(message: &[u8; 32], signed: &[Signed]) -> Instruction {
     let mut signed = signed.to_vec();
     signed.sort_by_key(|one| *one.key.as_array());

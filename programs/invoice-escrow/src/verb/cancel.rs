@@ -2,7 +2,7 @@
 
 use crate::{
     ask::{Ask, signs},
-    event::{self, Moved, Voice},
+    event::{self, Moved},
     record::{self, State},
     stop::{Outcome, ensure},
     token::Tokens,
@@ -15,7 +15,7 @@ use runtime::sys;
 #[inline(never)]
 pub fn cancel(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     let accounts = ask.accounts::<{ at::COUNT }>(accounts)?;
-    let [rent_payer, canceller, invoice, record, mint, authority, me, system] = accounts;
+    let [rent_payer, canceller, invoice, record, mint, authority, _, system] = accounts;
     ask.invoice(invoice)?;
     let program = Address::new_from_array(*ask.token_program());
     let now = sys::now()?;
@@ -28,5 +28,5 @@ pub fn cancel(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
 
     let state = State { since: now, status: Status::Cancelled as u8, ..state };
     record::write(ask, record, found.is_some(), rent_payer, system, state)?;
-    event::tell(ask, &Voice { authority, program: me }, &state, &Moved::nothing(Kind::Cancelled))
+    event::tell(ask, authority, &state, &Moved::nothing(Kind::Cancelled))
 }

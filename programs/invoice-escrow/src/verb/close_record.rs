@@ -2,7 +2,7 @@
 
 use crate::{
     ask::Ask,
-    event::{self, Moved, Voice},
+    event::{self, Moved},
     record::{self, rent},
     stop::{Outcome, ensure},
 };
@@ -15,7 +15,7 @@ use runtime::sys;
 #[inline(never)]
 pub fn close_record(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     let accounts = ask.accounts::<{ at::COUNT }>(accounts)?;
-    let [record, rent_payer, refund_to, authority, me] = accounts;
+    let [record, rent_payer, refund_to, authority, _] = accounts;
     let state = record::find(ask, record)?.ok_or(Error::WrongRecord)?;
     let now = sys::now()?;
     let lamports = record::change(record, |record| {
@@ -26,7 +26,7 @@ pub fn close_record(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     })?;
     ensure(same(refund_to.address().as_array(), &ask.terms.refund_to), Error::WrongRecipient)?;
 
-    event::tell(ask, &Voice { authority, program: me }, &state, &Moved::nothing(Kind::RecordClosed))?;
+    event::tell(ask, authority, &state, &Moved::nothing(Kind::RecordClosed))?;
     rent::give_back(record, record.lamports(), lamports, [rent_payer, refund_to])?;
     let mut record = *record;
     // Without lamports, data and owner it is gone; the runtime zeroes the data.

@@ -2,7 +2,7 @@
 
 use crate::{
     ask::Ask,
-    event::{self, Moved, Voice},
+    event::{self, Moved},
     record,
     stop::{Outcome, ensure},
     token::{Route, Tokens},
@@ -19,7 +19,7 @@ pub fn pay(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     let Some((ceiling, &[destination_bump])) = ask.rest.split_first_chunk::<8>() else {
         return Err(Error::InvalidInstruction.into());
     };
-    let [rent_payer, settler, payer, source, invoice, record, destination, mint, program, authority, me, system] =
+    let [rent_payer, settler, payer, source, invoice, record, destination, mint, program, authority, _, system] =
         accounts;
     let tokens = Tokens { mint, program: program.address() };
 
@@ -49,5 +49,5 @@ pub fn pay(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
         amount,
     )?;
     let moved = Moved { kind: Kind::Paid, token: &ask.terms.token, to: &ask.terms.payee, amount };
-    event::tell(ask, &Voice { authority, program: me }, &state, &moved)
+    event::tell(ask, authority, &state, &moved)
 }

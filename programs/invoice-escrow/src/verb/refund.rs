@@ -3,7 +3,7 @@
 
 use crate::{
     ask::{Ask, signs, system_program},
-    event::{self, Moved, Voice},
+    event::{self, Moved},
     record,
     stop::{Outcome, ensure},
     token::{Route, Tokens},
@@ -25,7 +25,7 @@ pub fn refund(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     let Some((own, more)) = accounts.split_first_chunk::<{ at::COUNT }>() else {
         return Err(Error::MissingAccount.into());
     };
-    let [key, invoice, record, source, destination, mint, program, authority, me] = own;
+    let [key, invoice, record, source, destination, mint, program, authority, _] = own;
     let tokens = Tokens { mint, program: program.address() };
 
     ask.invoice(invoice)?;
@@ -54,7 +54,7 @@ pub fn refund(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     tokens.transfer(&route, amount)?;
     let kind = if bump.is_some() { Kind::Refunded } else { Kind::RefundedByKey };
     let moved = Moved { kind, token: mint.address().as_array(), to: &owner, amount };
-    event::tell(ask, &Voice { authority, program: me }, &state, &moved)
+    event::tell(ask, authority, &state, &moved)
 }
 
 /// "`to` not 0, factory, token, purse."
@@ -68,7 +68,7 @@ fn may_have(ask: &Ask<'_>, invoice: &AccountView, mint: &AccountView, owner: &Ke
 #[inline(never)]
 pub fn native(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     let accounts = ask.accounts::<{ native_at::COUNT }>(accounts)?;
-    let [invoice, record, refund_to, authority, me, system] = accounts;
+    let [invoice, record, refund_to, authority, _, system] = accounts;
     ask.invoice(invoice)?;
     system_program(system)?;
     ask.goes_back_somewhere(invoice)?;
@@ -79,5 +79,5 @@ pub fn native(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
 
     system::transfer(invoice, refund_to, amount, &ask.seeds())?;
     let moved = Moved { kind: Kind::Refunded, token: &NONE, to: &ask.terms.refund_to, amount };
-    event::tell(ask, &Voice { authority, program: me }, &state, &moved)
+    event::tell(ask, authority, &state, &moved)
 }

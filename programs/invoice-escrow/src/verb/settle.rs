@@ -2,7 +2,7 @@
 
 use crate::{
     ask::Ask,
-    event::{self, Moved, Voice},
+    event::{self, Moved},
     record,
     stop::{Outcome, ensure},
     token::{self, Route, Tokens},
@@ -16,7 +16,7 @@ use runtime::sys;
 pub fn settle(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
     let accounts = ask.accounts::<{ at::COUNT }>(accounts)?;
     let &[vault_bump, destination_bump] = ask.rest else { return Err(Error::InvalidInstruction.into()) };
-    let [rent_payer, settler, invoice, record, vault, destination, mint, program, authority, me, system] = accounts;
+    let [rent_payer, settler, invoice, record, vault, destination, mint, program, authority, _, system] = accounts;
     let tokens = Tokens { mint, program: program.address() };
 
     ask.signs_for(invoice)?;
@@ -43,5 +43,5 @@ pub fn settle(ask: &Ask<'_>, accounts: &[AccountView]) -> Outcome {
         amount,
     )?;
     let moved = Moved { kind: Kind::Settled, token: &ask.terms.token, to: &ask.terms.payee, amount };
-    event::tell(ask, &Voice { authority, program: me }, &state, &moved)
+    event::tell(ask, authority, &state, &moved)
 }

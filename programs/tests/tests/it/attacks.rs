@@ -277,3 +277,24 @@ fn a_stranger_program_in_the_place_of_the_token_program_never_gets_the_invoices_
         assert_eq!(net.send(&[instruction]), Err(Error::WrongTokenProgram.into()));
     }
 }
+
+#[test]
+fn no_program_of_a_strangers_is_told_in_the_escrows_place() {
+    // It would hear of it, and nobody else: the invoice would be paid, and no mirror would know.
+    let (mut net, invoice) = scene(AMOUNT);
+    let deaf = person("deaf program");
+    net.idle_program(deaf);
+    let mut late = net.clone();
+    late.warp(invoice.terms.closes_at);
+    for (net, mut instruction) in [
+        (&net, invoice.settle()),
+        (&net, invoice.pay(person("payer"), AMOUNT)),
+        (&net, invoice.cancel(invoice.payee())),
+        (&late, invoice.refund()),
+    ] {
+        for meta in instruction.accounts.iter_mut().filter(|meta| meta.pubkey == program_tests::net::escrow()) {
+            meta.pubkey = deaf;
+        }
+        assert!(matches!(net.clone().send(&[instruction]), Err(Refused::Other(_))));
+    }
+}
