@@ -27,9 +27,9 @@ statements! {
         OR EXISTS (SELECT 1 FROM gate_events WHERE deposit_id = $1) AS spent";
     INSERT_ORDER = "INSERT INTO mint_orders (deposit_id, attempt, receipt_id, tenant_id, invoice_id, terms_hash, rail, chain_id, gate,
             amount_units, valid_until, state)
-        SELECT $1, (SELECT COALESCE(MAX(attempt), 0) + 1 FROM mint_orders WHERE deposit_id = $1), $2, t.tenant_id, t.invoice_id,
-            t.terms_hash, g.rail, g.chain_id, g.address, $4::text::numeric, $5, 'wanted'
-        FROM invoice_terms t JOIN gates g USING (chain_id) WHERE t.terms_hash = $3
+        SELECT $1::bytea, (SELECT COALESCE(MAX(attempt), 0) + 1 FROM mint_orders WHERE deposit_id = $1::bytea), $2::uuid, t.tenant_id,
+            t.invoice_id, t.terms_hash, g.rail, g.chain_id, g.address, $4::text::numeric, $5::bigint, 'wanted'
+        FROM invoice_terms t JOIN gates g USING (chain_id) WHERE t.terms_hash = $3::bytea
         RETURNING attempt";
     PICKED = "SELECT i.picked_chain = t.chain_id AS here FROM invoice_terms t JOIN invoices i ON i.id = t.invoice_id
         WHERE t.terms_hash = $1";
@@ -64,7 +64,8 @@ statements! {
     BOOKED = "SELECT id, invoice_id, state, mintable_units::text AS mintable, provider, COALESCE(provider_ref, request_id) AS reference
         FROM fiat_receipts WHERE deposit_id = $1";
     INSERT_RESERVE_ORDER = "INSERT INTO reserve_orders (chain_id, nonce, allocation_units, as_of)
-        SELECT $1, (SELECT COALESCE(MAX(nonce), 0) FROM reserve_orders WHERE chain_id = $1) + 1, $2::text::numeric, $3 RETURNING nonce";
+        SELECT $1::bigint, (SELECT COALESCE(MAX(nonce), 0) FROM reserve_orders WHERE chain_id = $1::bigint) + 1, $2::text::numeric,
+            $3::bigint RETURNING nonce";
     UNSIGNED_RESERVE = "SELECT r.chain_id, r.nonce, r.allocation_units::text AS units, r.as_of FROM reserve_orders r
         WHERE r.nonce = (SELECT MAX(nonce) FROM reserve_orders n WHERE n.chain_id = r.chain_id)
         AND NOT EXISTS (SELECT 1 FROM reserve_signatures s WHERE s.chain_id = r.chain_id AND s.nonce = r.nonce AND s.signer = $1
