@@ -198,8 +198,8 @@ async fn with_tempo_an_invoice_has_three_addresses_and_one_id() {
     assert_eq!(other["terms"][2]["terms"]["refund_to"], TEMPO_UNCLAIMED.to_string());
     let wrong = json!({"amount": 1, "tempo_refund_address": "0x12"});
     service.post("/api/invoices/create", &wrong).await.problem(422, "refund_address_malformed");
-    let payee = json!({"amount": 1, "tempo_refund_address": TEMPO_PAYEE});
-    service.post("/api/invoices/create", &payee).await.problem(422, "refund_address_refused");
+    let token = json!({"amount": 1, "tempo_refund_address": TEMPO_TOKEN});
+    service.post("/api/invoices/create", &token).await.problem(422, "refund_address_refused");
     let direct = service.create(json!({"direct": true})).await;
     assert_eq!(direct["terms"].as_array().unwrap().len(), 1);
 }
