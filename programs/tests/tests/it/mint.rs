@@ -826,11 +826,11 @@ fn the_mint_is_set_up_once_by_the_admin_for_a_mint_that_nobody_else_has_a_say_in
         ("somebody freezes", with_mint(&|data| data[46] = 1)),
         ("more bytes", with_mint(&|data| data.push(0))),
     ] {
-        assert_eq!(wrong.send(&[init.clone()]), refused(GateError::WrongMint), "{what}");
+        assert_eq!(wrong.send(std::slice::from_ref(&init)), refused(GateError::WrongMint), "{what}");
     }
     let mut other_program = net.clone();
     other_program.put(house::mint(), tokens::program(true), house::mint_data());
-    assert_eq!(other_program.send(&[init.clone()]), refused(GateError::WrongMint));
+    assert_eq!(other_program.send(std::slice::from_ref(&init)), refused(GateError::WrongMint));
     let mut by_thief = init.clone();
     by_thief.accounts[2].pubkey = person("mint admin");
     assert_eq!(net.clone().send(&[by_thief]), refused(GateError::NotAdmin));
@@ -845,7 +845,7 @@ fn the_mint_is_set_up_once_by_the_admin_for_a_mint_that_nobody_else_has_a_say_in
 
     let mut net = net;
     net.give(mint_config(), 1);
-    net.send(&[init.clone()]).unwrap();
+    net.send(std::slice::from_ref(&init)).unwrap();
     let made = config(&net);
     assert_eq!((made.escrow, made.mint), (key(escrow()), key(house::mint())));
     assert_eq!((made.gate, made.redemption), (key(gate_signer()), key(redemption())));
