@@ -684,7 +684,22 @@ impl Sim {
             prop_assert!(refused.is_none(), "the bank is not paid: {}", refused.unwrap_or_default());
             return Ok(());
         }
-        let event = match how % 4 {
+        // Mostly what comes next; at times anything.
+        let sent = |known: &Withdrawal| {
+            let tries = known.applied.iter().filter(|(kind, _)| *kind == withdrawal::EventKind::PayoutSent);
+            (tries.clone().count(), tries.last().map(|(_, trace)| trace.clone()))
+        };
+        let known = self.withdrawals.get(who).map(|(known, _)| (known.state, sent(known)));
+        let (kind, trace) = match known {
+            Some((state, (tries, _)))
+                if how > 0 && state != withdrawal::WithdrawalState::PayoutSent && tries < 3 && how % 2 == 0 =>
+            {
+                (0, format!("p{tries}"))
+            }
+            Some((_, (_, Some(last)))) if how > 0 => (1 + how % 3, last),
+            _ => (how % 4, trace),
+        };
+        let event = match kind {
             0 => withdrawal::Event::PayoutSent { trace },
             1 => withdrawal::Event::PayoutDone { trace },
             2 => withdrawal::Event::PayoutFailed { trace },
