@@ -686,13 +686,13 @@ impl Sim {
         }
         // Mostly what comes next; at times anything.
         let sent = |known: &Withdrawal| {
-            let tries = known.applied.iter().filter(|(kind, _)| *kind == withdrawal::EventKind::PayoutSent);
-            (tries.clone().count(), tries.last().map(|(_, trace)| trace.clone()))
+            let mut tries = known.applied.iter().filter(|(kind, _)| *kind == withdrawal::EventKind::PayoutSent);
+            (tries.clone().count(), tries.next_back().map(|(_, trace)| trace.clone()))
         };
         let known = self.withdrawals.get(who).map(|(known, _)| (known.state, sent(known)));
         let (kind, trace) = match known {
             Some((state, (tries, _)))
-                if how > 0 && state != withdrawal::WithdrawalState::PayoutSent && tries < 3 && how % 2 == 0 =>
+                if how > 0 && state != withdrawal::WithdrawalState::PayoutSent && tries < 3 && how.is_multiple_of(2) =>
             {
                 (0, format!("p{tries}"))
             }
