@@ -40,9 +40,9 @@ impl Books {
         for sql in [
             "INSERT INTO tenants (id, name) VALUES ('acme', 'Acme')",
             "INSERT INTO users (id, tenant_id, email) VALUES ('jane', 'acme', 'jane@example.com')",
-            "INSERT INTO chains (chain_id, name, genesis_hash, escrow, token, settler, gate, settle_tier, start_number, tip_number,
+            "INSERT INTO chains (chain_id, name, kind, genesis_hash, escrow, token, settler, gate, settle_tier, start_number, tip_number,
                 tip_hash, tip_timestamp, safe_number, final_number, final_timestamp)
-                SELECT 42431, 'tempo', h, a, a, a, a, 'safe', 0, 0, h, 0, 0, 0, 0
+                SELECT 42431, 'tempo', 'tempo', h, a, a, a, a, 'safe', 0, 0, h, 0, 0, 0, 0
                 FROM (SELECT decode(repeat('11', 32), 'hex') AS h, decode(repeat('22', 20), 'hex') AS a) x",
         ] {
             books.run(sql).await.unwrap();
