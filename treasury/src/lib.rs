@@ -17,7 +17,7 @@ pub mod told;
 pub mod webhooks;
 
 use fiat::FiatGateway;
-use statements::Feed;
+use fiat::sources::Feed;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,14 +53,6 @@ pub enum Error {
     /// A provider, or one of its files.
     #[error(transparent)]
     Fiat(#[from] fiat::Error),
-    /// A statement cannot be had.
-    #[error("the statement {source_name}: {why}")]
-    Statement {
-        /// Whose.
-        source_name: String,
-        /// Why.
-        why: String,
-    },
     /// The configuration does not fit.
     #[error("{0}")]
     Configuration(String),

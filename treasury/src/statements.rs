@@ -2,53 +2,10 @@
 
 use crate::told::Told;
 use crate::{Error, Treasury, commit};
-use fiat::statement::{self, Format};
-use std::path::PathBuf;
+use fiat::sources::{Feed, File, Kind};
+use fiat::statement;
 use store::{receipts, treasury};
-use time::Date;
-use time::macros::format_description;
 use tracing::{info, warn};
-
-/// The header in which a server says up to which day its statement is whole.
-const AS_OF: &str = "statement-date";
-
-/// What a statement is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The gateway's settlement report.
-    Settlement,
-    /// A bank account of ours.
-    Bank,
-}
-
-/// Where statements come from.
-#[derive(Clone, Debug)]
-pub enum Place {
-    /// A server, which says with [`AS_OF`] up to which day the file is whole.
-    Url(String),
-    /// A folder into which files are put whose names end in their day: `…2026-11-23.csv`.
-    Folder(PathBuf),
-}
-
-/// One source of statements.
-#[derive(Clone, Debug)]
-pub struct Feed {
-    /// Whose: the gateway's name, or our bank account's.
-    pub source: String,
-    /// What it is of.
-    pub kind: Kind,
-    /// Where it comes from.
-    pub place: Place,
-    /// How it is written.
-    pub format: Format,
-}
-
-/// A file, and the day up to which it is whole.
-struct File {
-    name: String,
-    bytes: Vec<u8>,
-    as_of: Date,
-}
 
 impl Treasury {
     /// Reads every feed. One that cannot be read keeps nobody from the others; it is read again in a while.
@@ -61,7 +18,7 @@ impl Treasury {
     }
 
     async fn read_feed(&self, feed: &Feed) -> Result<(), Error> {
-        for file in files(feed).await? {
+        for file in feed.files().await? {
             let told = read(feed, &file)?;
             let mut tx = self.begin().await?;
             let mut news = 0_usize;
@@ -109,38 +66,4 @@ fn read(feed: &Feed, file: &File) -> Result<Vec<(String, Told)>, Error> {
             lines.iter().map(|line| (line.id.to_string(), Told::of_bank(line))).collect()
         }
     })
-}
-
-async fn files(feed: &Feed) -> Result<Vec<File>, Error> {
-    let failed = |why: String| Error::Statement { source_name: feed.source.clone(), why };
-    match &feed.place {
-        Place::Url(url) => {
-            let answer = reqwest::get(url).await.and_then(reqwest::Response::error_for_status);
-            let answer = answer.map_err(|error| failed(error.without_url().to_string()))?;
-            let as_of = answer.headers().get(AS_OF).and_then(|day| day.to_str().ok()).and_then(day);
-            let as_of = as_of.ok_or_else(|| failed(format!("the answer has no header {AS_OF} with a day")))?;
-            let bytes = answer.bytes().await.map_err(|error| failed(error.without_url().to_string()))?;
-            Ok(vec![File { name: format!("{} as of {as_of}", feed.source), bytes: bytes.into(), as_of }])
-        }
-        Place::Folder(folder) => {
-            let io = |error: std::io::Error| failed(format!("{}: {error}", folder.display()));
-            let mut found = Vec::new();
-            let mut entries = tokio::fs::read_dir(folder).await.map_err(io)?;
-            while let Some(entry) = entries.next_entry().await.map_err(io)? {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let Some(stem) = name.strip_suffix(".csv") else { continue };
-                let end = stem.get(stem.len().saturating_sub(10)..).unwrap_or_default();
-                let as_of = day(end)
-                    .ok_or_else(|| failed(format!("{name}: the name has to end in its day, 2026-11-23.csv")))?;
-                let bytes = tokio::fs::read(entry.path()).await.map_err(io)?;
-                found.push(File { name, bytes, as_of });
-            }
-            found.sort_by(|a, b| (a.as_of, &a.name).cmp(&(b.as_of, &b.name)));
-            Ok(found)
-        }
-    }
-}
-
-fn day(text: &str) -> Option<Date> {
-    Date::parse(text.trim(), format_description!("[year]-[month]-[day]")).ok()
 }

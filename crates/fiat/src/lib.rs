@@ -17,6 +17,7 @@ mod gateway;
 pub mod money;
 pub mod payout;
 mod secret;
+pub mod sources;
 pub mod statement;
 pub mod text;
 pub mod tilli;

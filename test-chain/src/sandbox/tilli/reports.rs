@@ -74,13 +74,14 @@ impl Days {
     }
 }
 
-fn csv(lines: impl Iterator<Item = Vec<String>>) -> Response {
+/// `today`: up to which day it is whole.
+fn csv(today: Date, lines: impl Iterator<Item = Vec<String>>) -> Response {
     let quoted = |cell: String| match cell.contains([',', '"', '\n']) {
         true => format!("\"{}\"", cell.replace('"', "\"\"")),
         false => cell,
     };
     let text: String = lines.map(|line| line.into_iter().map(quoted).collect::<Vec<_>>().join(",") + "\r\n").collect();
-    ([("content-type", "text/csv")], text).into_response()
+    ([("content-type", "text/csv".to_owned()), ("statement-date", today.to_string())], text).into_response()
 }
 
 fn heading(names: &[&str]) -> Vec<String> {
@@ -117,7 +118,7 @@ pub(super) async fn settlement(extract::State(shared): Sandbox, Query(days): Que
             line.code.clone(),
         ]
     });
-    csv(std::iter::once(head).chain(lines))
+    csv(state.today, std::iter::once(head).chain(lines))
 }
 
 pub(super) async fn bank(extract::State(shared): Sandbox, Query(days): Query<Days>) -> Response {
@@ -137,7 +138,7 @@ pub(super) async fn bank(extract::State(shared): Sandbox, Query(days): Query<Day
             line.code.clone(),
         ]
     });
-    csv(std::iter::once(head).chain(lines))
+    csv(state.today, std::iter::once(head).chain(lines))
 }
 
 /// What came back of our files, as a NACHA file of its own.
