@@ -119,7 +119,7 @@ pub fn deposit(order: &Order, seen: &Seen, history: &History) -> Result<DepositA
             units: order.units,
             valid_until: order.valid_until,
         };
-        within_reserve(seen, history, Some(this), &BTreeMap::new())?;
+        within_reserve(seen, history, Some(this), None)?;
     }
     Ok(told)
 }
@@ -136,7 +136,7 @@ pub fn reserve(order: &ReserveOrder, seen: &Seen, history: &History) -> Result<R
         return Err(Refusal::WrongMoment { as_of: order.as_of, now: rail.now });
     }
     if rail.gate.kind == GateKind::Mint {
-        within_reserve(seen, history, None, &BTreeMap::from([(order.chain, order.allocation)]))?;
+        within_reserve(seen, history, None, Some(order))?;
     }
     Ok(ReserveAttestation { token: rail.token, allocation: order.allocation, nonce: order.nonce, as_of: order.as_of })
 }
@@ -218,12 +218,17 @@ fn free(order: &Order, seen: &Seen, history: &History) -> Result<(), Refusal> {
 
 /// Σ over the rails of our own tokens of max(allocation, issued + what may still be spent) must not be above the reserve. An
 /// allocation is the highest of those that may be in force: what the chain has, and what was signed and is not there yet.
+///
+/// A statement takes the place of all before it on its chain. One that lowers what its chain has is held against what the others
+/// have issued, and not against what they may: where money has left the reserve and all are too high, none could come down.
 fn within_reserve(
     seen: &Seen,
     history: &History,
     this: Option<Live>,
-    allocated: &BTreeMap<u64, u128>,
+    statement: Option<&ReserveOrder>,
 ) -> Result<(), Refusal> {
+    let stated = |rail: &Rail| statement.filter(|order| order.chain == rail.gate.chain);
+    let lowers = seen.rails.iter().any(|rail| stated(rail).is_some_and(|order| order.allocation < rail.allocation));
     let mut live: BTreeMap<(B256, u32), Live> = BTreeMap::new();
     live.extend(seen.live.iter().chain(&this).map(|live| ((live.deposit_id, live.attempt), *live)));
     for signed in history.deposits.values().flatten() {
@@ -247,7 +252,11 @@ fn within_reserve(
         let out = open.fold(rail.issued, |sum, live| sum.saturating_add(live.units));
         let signed = history.reserves.get(&chain).into_iter().flatten().map(|(told, _)| told);
         let signed = signed.filter(|told| told.nonce > rail.nonce).map(|told| told.allocation).max();
-        let allocation = rail.allocation.max(signed.unwrap_or(0)).max(allocated.get(&chain).copied().unwrap_or(0));
+        let allocation = match stated(rail) {
+            Some(order) => order.allocation,
+            None if lowers => 0,
+            None => rail.allocation.max(signed.unwrap_or(0)),
+        };
         wanted = wanted.saturating_add(allocation.max(out));
     }
     if wanted > seen.reserve.0 {

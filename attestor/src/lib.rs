@@ -260,7 +260,10 @@ impl<G: Gate, S: Statement> Attestor<G, S> {
         let receipt = booked.as_ref().map(|booked| Receipt {
             id: booked.receipt_id.to_string(),
             provider: booked.provider.clone(),
+            rail: booked.rail,
+            request: booked.request.clone(),
             reference: booked.reference.clone(),
+            gross: booked.gross,
         });
         let shown = match &receipt {
             Some(receipt) => self.statement.shows(receipt).await?,
@@ -313,7 +316,8 @@ fn saw(seen: &Seen, receipt: Option<&Receipt>) -> serde_json::Value {
         })
     });
     serde_json::json!({
-        "booked": booked, "reference": receipt.map(|receipt| &receipt.reference), "shown": shown,
+        "booked": booked, "provider": receipt.map(|receipt| &receipt.provider), "request": receipt.map(|receipt| &receipt.request),
+        "reference": receipt.and_then(|receipt| receipt.reference.as_ref()), "shown": shown,
         "reserve": seen.reserve.0.to_string(), "live": seen.live.len(), "rails": rails.collect::<Vec<_>>(),
     })
 }

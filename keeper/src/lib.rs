@@ -1,11 +1,13 @@
 //! Carries out intents.
 //!
 //! Two duties, each with keys and a process of its own, because no one key may both settle and cancel ([`Duty`]).
-//! Five loops on one database. One holds the **leases** of our signers. The **executor** takes intents that wait, signs,
+//! Six loops on one database. One holds the **leases** of our signers. The **executor** takes intents that wait, signs,
 //! commits the signed bytes with their nonce and hash, and only then sends. The **watcher** offers again what no block has,
-//! and closes what is final; the **mender** keeps nonces without gaps. The **coordinator** looks at invoices whose time has come. None of them decides that
+//! and closes what is final; the **mender** keeps nonces without gaps. The **coordinator** looks at invoices whose time has come, and the
+//! **carrier** brings gates what attestors say about the reserve. None of them decides that
 //! something has happened: that is the indexer's finalized observation, and nothing else.
 
+mod carrier;
 mod coordinator;
 mod executor;
 mod signers;
@@ -152,6 +154,7 @@ pub async fn run<C: Chain>(
             keeper.forever("executor", Rhythm { every: poll, listens: true }, stopped.clone(), Keeper::execute),
             keeper.forever("mender", Rhythm { every: lease, listens: false }, stopped.clone(), Keeper::mend),
             keeper.forever("watcher", Rhythm { every: poll, listens: false }, stopped.clone(), Keeper::watch),
+            keeper.forever("carrier", Rhythm { every: lease, listens: false }, stopped.clone(), Keeper::carry),
             keeper.forever("coordinator", Rhythm { every: poll, listens: false }, stopped, Keeper::coordinate),
         )
     };

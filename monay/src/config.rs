@@ -46,6 +46,9 @@ pub struct Config {
     /// The attestor: each is a process of its own, with a key, a log and a statement of its own.
     #[serde(default)]
     pub attestor: AttestorConfig,
+    /// The treasury: between banks and the books.
+    #[serde(default)]
+    pub treasury: TreasuryConfig,
     /// The vault.
     #[serde(default)]
     pub vault: VaultConfig,
@@ -120,13 +123,35 @@ pub struct AttestorConfig {
     /// The file it writes every decision to. It only grows, and must not get lost: on a disk of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_file: Option<PathBuf>,
-    /// A bank's statement as CSV, `reference,amount`.
+    /// A file that says where it reads what came in: the same as the treasury's, with keys of its own. Readable by its owner only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sources_file: Option<PathBuf>,
+    /// Instead of it: one statement of everything as CSV, `reference,amount`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statement_file: Option<PathBuf>,
     /// Milliseconds between two looks when nothing wakes it.
     pub poll_ms: u64,
     /// Milliseconds until an order that was refused is looked at again.
     pub ask_again_ms: u64,
+}
+
+/// The treasury.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TreasuryConfig {
+    /// A file with what it has to know of the gateway and of statements, and with the gateway's secrets: readable by its owner only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sources_file: Option<PathBuf>,
+    /// Where it hears webhooks: address and port; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Milliseconds between two looks when nothing wakes it.
+    pub poll_ms: u64,
+    /// Milliseconds until a provider is asked again what has become of a payment.
+    pub ask_ms: u64,
+    /// Milliseconds until a payment that the provider does not know is handed in again, under the same number.
+    pub resend_ms: u64,
+    /// Milliseconds between two readings of statements.
+    pub read_ms: u64,
 }
 
 /// The vault.
@@ -304,9 +329,29 @@ impl Default for KeeperConfig {
     }
 }
 
+impl Default for TreasuryConfig {
+    fn default() -> Self {
+        Self {
+            sources_file: None,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            poll_ms: 500,
+            ask_ms: 30_000,
+            resend_ms: 300_000,
+            read_ms: 300_000,
+        }
+    }
+}
+
 impl Default for AttestorConfig {
     fn default() -> Self {
-        Self { key_file: None, log_file: None, statement_file: None, poll_ms: 500, ask_again_ms: 5_000 }
+        Self {
+            key_file: None,
+            log_file: None,
+            sources_file: None,
+            statement_file: None,
+            poll_ms: 500,
+            ask_again_ms: 5_000,
+        }
     }
 }
 

@@ -31,6 +31,12 @@ pub enum Error {
     /// The attestor.
     #[error("attestor: {0}")]
     Attestor(#[from] attestor::Error),
+    /// The treasury.
+    #[error(transparent)]
+    Treasury(#[from] treasury::Error),
+    /// A provider, or its configuration.
+    #[error(transparent)]
+    Fiat(#[from] fiat::Error),
     /// The API.
     #[error("api: {0}")]
     Api(#[from] api::Error),

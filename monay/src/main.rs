@@ -40,6 +40,8 @@ enum Command {
     /// Each attestor is a process of its own, with a key, a log and a statement that no other has (section [attestor]).
     #[command(verbatim_doc_comment)]
     Attestor(ServiceArgs),
+    /// Stand between banks and the books: collect payments, read statements, clear, have mints ordered, book what is final.
+    Treasury(ServiceArgs),
     /// Bring the schema up to date and make the configured chain known. Safe to run again.
     Migrate,
     /// Read the chain anew and compare: is the mirror in Postgres what the blocks say?
@@ -128,6 +130,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Error> {
         Command::Indexer(args) => service(Service::Indexer, &load()?, &args).await,
         Command::Keeper(args) => service(Service::Keeper, &load()?, &args).await,
         Command::Coordinator(args) => service(Service::Coordinator, &load()?, &args).await,
+        Command::Treasury(args) => service(Service::Treasury, &load()?, &args).await,
         Command::Attestor(args) => service(Service::Attestor, &load()?, &args).await,
         Command::Migrate => setup::migrate(&load()?).await,
         Command::Rebuild(args) => rebuild::run(&load()?, args).await,

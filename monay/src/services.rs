@@ -6,9 +6,11 @@ use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::Address;
 use attestor::Attestor;
 use attestor::gates::EvmGate;
-use attestor::statement::CsvFile;
+use attestor::statement::{CsvFile, Providers, Witness};
 use chain::Chain;
 use chain::evm::Evm;
+use fiat::FiatGateway;
+use fiat::tilli::Tilli;
 use keeper::Duty;
 use std::future::Future;
 use std::path::PathBuf;
@@ -21,6 +23,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use treasury::Treasury;
+use treasury::webhooks::Webhooks;
 
 /// A slot takes 400 ms: who asks for news more often hears none.
 const SOLANA_POLL: Duration = Duration::from_millis(200);
@@ -38,6 +42,8 @@ pub enum Service {
     Coordinator,
     /// Says that money came in.
     Attestor,
+    /// Stands between banks and the books.
+    Treasury,
 }
 
 impl Service {
@@ -52,6 +58,7 @@ impl Service {
             Self::Keeper => "keeper",
             Self::Coordinator => "coordinator",
             Self::Attestor => "attestor",
+            Self::Treasury => "treasury",
         }
     }
 }
@@ -138,6 +145,18 @@ pub async fn run(service: Service, config: &Config, chain: Option<&str>, with_pa
         }
         Service::Keeper => run_keeper(Duty::Settle, "keeper", config, which, store, stop).await?,
         Service::Coordinator => run_keeper(Duty::Cancel, "coordinator", config, which, store, stop).await?,
+        Service::Treasury => {
+            let (treasury, webhooks) = open_treasury(config, store).await?;
+            println!("{READY} http://{}", webhooks.address());
+            let mut tasks = Chains::until(stop);
+            let (told, heard) = (tasks.told(), tasks.told());
+            tasks.run({
+                let treasury = treasury.clone();
+                async move { Ok(webhooks.serve(treasury, heard).await?) }
+            });
+            tasks.run(async move { Ok(treasury.run(told).await?) });
+            tasks.ended().await?;
+        }
         Service::Attestor => {
             let attestor = open_attestor(config, store).await?;
             println!("{READY}");
@@ -147,13 +166,38 @@ pub async fn run(service: Service, config: &Config, chain: Option<&str>, with_pa
     Ok(())
 }
 
+async fn open_treasury(config: &Config, store: Store) -> Result<(Treasury, Webhooks), Error> {
+    let section = &config.treasury;
+    let file = section.sources_file.as_ref().ok_or_else(|| missing("treasury.sources_file"))?;
+    let sources = setup::read_sources(file)?;
+    let how = treasury::Config {
+        poll: Duration::from_millis(section.poll_ms.max(1)),
+        ask_every: Duration::from_millis(section.ask_ms),
+        resend_after: Duration::from_millis(section.resend_ms),
+        read_every: Duration::from_millis(section.read_ms.max(1)),
+        bank: sources.bank,
+    };
+    let gateway = sources.gateway.ok_or_else(|| Error::Config(format!("{}: `gateway` is missing", file.display())))?;
+    let gateway = FiatGateway::Tilli(Tilli::new(gateway)?);
+    let webhooks = Webhooks::bind(section.listen).await?;
+    Ok((Treasury::new(how, store, gateway, sources.statements), webhooks))
+}
+
 /// An attestor has to see every gate there is: all rails together must stay within the reserve.
-async fn open_attestor(config: &Config, store: Store) -> Result<Attestor<EvmGate, CsvFile>, Error> {
+async fn open_attestor(config: &Config, store: Store) -> Result<Attestor<EvmGate, Witness>, Error> {
     let section = &config.attestor;
     let file = |path: &Option<PathBuf>, key: &str| path.clone().ok_or_else(|| missing(&format!("attestor.{key}")));
     let key = setup::read_key(&file(&section.key_file, "key_file")?)?;
     let log = file(&section.log_file, "log_file")?;
-    let statement = CsvFile { path: file(&section.statement_file, "statement_file")? };
+    let statement = match (&section.sources_file, &section.statement_file) {
+        (Some(path), None) => Witness::Providers(Providers::new(setup::read_sources(path)?)?),
+        (None, path) => Witness::Csv(CsvFile { path: file(path, "sources_file")? }),
+        (Some(_), Some(_)) => {
+            let why =
+                "`attestor.sources_file` and `attestor.statement_file` are both set: one of them says what came in";
+            return Err(Error::Config(why.into()));
+        }
+    };
     let mut gates = Vec::new();
     for settings in config.chains.values() {
         let Some(mint) = &settings.mint else { continue };
@@ -362,8 +406,10 @@ fn stopped(with_parent: bool) -> Result<impl Future<Output = ()> + Send + 'stati
 }
 
 /// Our crates, as they are called in the log.
-const OURS: &[&str] =
-    &["api", "attestor", "chain", "domain", "indexer", "keeper", "model", "monay", "store", "terms", "vault"];
+const OURS: &[&str] = &[
+    "api", "attestor", "chain", "domain", "fiat", "indexer", "keeper", "model", "monay", "store", "terms", "treasury",
+    "vault",
+];
 
 /// Whether a line may be written at all, whatever `RUST_LOG` says. What our own crates write is ours to answer for. Others
 /// write, below info, the URLs they call with the keys in them, and what is sent there: orders before they are carried out,

@@ -392,6 +392,17 @@ pub fn read_solana_key(path: &Path) -> Result<Keypair, Error> {
     key.map_err(|why: chain::solana::keypair::NotAKey| Error::Config(format!("{} holds {why}", path.display())))
 }
 
+/// Reads where statements come from. There are keys of providers in it: refuses a file that others can read, and says of what
+/// is wrong no more than where.
+pub fn read_sources(path: &Path) -> Result<fiat::sources::Sources, Error> {
+    let text = read_secret(path)?;
+    toml::from_str(&text).map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        Error::Config(format!("{}, line {line}: {}", path.display(), error.message()))
+    })
+}
+
 fn read_secret(path: &Path) -> Result<String, Error> {
     let mode = std::fs::metadata(path).map_err(Error::file(path))?.permissions().mode();
     if mode & 0o077 != 0 {

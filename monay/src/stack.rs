@@ -1,9 +1,11 @@
 //! A whole installation on this machine: Postgres, a chain with our contracts, a configuration, and the services as
 //! processes of their own. The demo, `monay devnet` and the tests all run on it.
 
+mod fiat;
 mod solana;
 mod tempo;
 
+pub use fiat::{BANK, FiatNet};
 pub use solana::SolanaNet;
 pub use tempo::TempoNet;
 
@@ -49,6 +51,8 @@ pub struct Options {
     /// Whether invoices can be paid with money from off chain, through which kind of gate. With a mint gate they are in our own
     /// token, else in USDC.
     pub mint: Option<MintKind>,
+    /// Whether customers can pay by card and bank: a sandbox of the gateway and the bank behind it, and our books.
+    pub fiat: bool,
     /// Whether there is Solana too.
     pub solana: bool,
     /// Whether there is Tempo too.
@@ -75,6 +79,7 @@ impl Default for Options {
             gate: None,
             token: None,
             mint: None,
+            fiat: false,
             solana: false,
             tempo: false,
             database_url: None,
@@ -166,6 +171,7 @@ pub struct Stack {
     anvil: Option<Anvil>,
     solana: Option<SolanaNet>,
     tempo: Option<TempoNet>,
+    fiat: Option<FiatNet>,
 }
 
 /// Without its API keys.
@@ -218,6 +224,10 @@ impl Stack {
         let api_key = setup::tenant(&config, &tenant(TENANT, "UtilityCo Electric", Cast::ENTERPRISE)).await?;
         let other = tenant(OTHER_TENANT, "City Waterworks", Cast::OTHER_ENTERPRISE);
         let other_api_key = setup::tenant(&config, &other).await?;
+        let fiat = match options.fiat {
+            true => Some(FiatNet::start(&directory.0, &mut config).await?),
+            false => None,
+        };
         let text = config.to_toml()?;
         let file = directory.0.join("monay.toml");
         std::fs::write(&file, text).map_err(Error::file(&file))?;
@@ -239,6 +249,7 @@ impl Stack {
             anvil,
             solana,
             tempo,
+            fiat,
         })
     }
 
@@ -258,10 +269,13 @@ impl Stack {
         let mut all = vec![
             ("MONAY__ATTESTOR__KEY_FILE", key.as_str()),
             ("MONAY__ATTESTOR__LOG_FILE", log.as_str()),
-            ("MONAY__ATTESTOR__STATEMENT_FILE", statement.as_str()),
             ("MONAY__ATTESTOR__POLL_MS", "100"),
             ("MONAY__ATTESTOR__ASK_AGAIN_MS", "300"),
         ];
+        // Where there is no gateway to ask, they read a statement that a test writes.
+        if self.fiat.is_none() {
+            all.push(("MONAY__ATTESTOR__STATEMENT_FILE", statement.as_str()));
+        }
         all.extend(environment);
         self.run_one(Service::Attestor, which, &all).await
     }
@@ -403,6 +417,19 @@ impl Stack {
         self.anvil.as_ref().and_then(Anvil::pid)
     }
 
+    /// The gateway and the bank behind it, if there are.
+    pub fn fiat(&self) -> Option<&FiatNet> {
+        self.fiat.as_ref()
+    }
+
+    /// Starts what money from off chain needs: the treasury, and as many attestors as have to sign.
+    pub async fn run_fiat(&self) -> Result<(), Error> {
+        for which in 0..usize::from(Cast::THRESHOLD) {
+            self.run_attestor(which, &[]).await?;
+        }
+        self.run(Service::Treasury, &[]).await
+    }
+
     /// Solana, if there is.
     pub fn solana(&self) -> Option<&SolanaNet> {
         self.solana.as_ref()
@@ -454,7 +481,8 @@ impl Stack {
     /// Stops everything, in order: services first, then what they stand on.
     pub async fn stop(self) {
         let attestors = (0..Cast::ATTESTORS).map(|which| (Service::Attestor, which));
-        for service in attestors.chain(Service::ALL.into_iter().rev().map(|service| (service, 0))) {
+        let fiat = attestors.chain([(Service::Treasury, 0)]);
+        for service in fiat.chain(Service::ALL.into_iter().rev().map(|service| (service, 0))) {
             let child = self.services().remove(&service);
             if let Some(mut child) = child {
                 // The service stops when its standard input ends.
@@ -648,6 +676,7 @@ async fn configuration(
         coordinator: key("coordinator.key", Cast::COORDINATOR)?,
         indexer: crate::config::IndexerConfig { poll_ms: 25 },
         attestor: crate::config::AttestorConfig::default(),
+        treasury: crate::config::TreasuryConfig::default(),
         vault: VaultConfig { root_key_file: Some(root_key_file) },
         solana: None,
         chains: BTreeMap::from([("base".to_owned(), chain)]),

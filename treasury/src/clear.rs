@@ -13,47 +13,57 @@ use uuid::Uuid;
 impl Treasury {
     /// Holds what settled, and clears what was held long enough.
     pub(crate) async fn clear(&self) -> Result<(), Error> {
-        for state in [ReceiptState::Settled, ReceiptState::Held] {
-            let mut db = self.begin().await?;
-            let found = receipts::in_state(&mut db, state, None, MOST).await?;
-            drop(db);
-            for id in found {
-                Self::told(id, self.clear_one(id).await)?;
-            }
+        let mut db = self.begin().await?;
+        let settled = receipts::in_state(&mut db, ReceiptState::Settled, None, MOST).await?;
+        drop(db);
+        for id in settled {
+            Self::told(id, self.hold_one(id).await)?;
+        }
+        let mut db = self.begin().await?;
+        let held = receipts::in_state(&mut db, ReceiptState::Held, None, MOST).await?;
+        drop(db);
+        for id in held {
+            Self::told(id, self.clear_one(id).await)?;
         }
         Ok(())
     }
 
+    async fn hold_one(&self, id: Uuid) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        let stored = receipts::get(&mut tx, id, true).await?;
+        if stored.receipt.state != ReceiptState::Settled {
+            return Ok(());
+        }
+        let until = receipt::hold(stored.receipt.rail, stored.risk).clears_on(self.day(&mut tx, &stored).await?);
+        receipts::apply(&mut tx, id, &Event::Held, Source::default()).await?;
+        receipts::set_hold(&mut tx, id, until.with_time(Time::MIDNIGHT).assume_utc()).await?;
+        commit(tx).await
+    }
+
     async fn clear_one(&self, id: Uuid) -> Result<(), Error> {
         let mut tx = self.begin().await?;
-        let mut stored = receipts::get(&mut tx, id, true).await?;
-        let mut moved = false;
-        if stored.receipt.state == ReceiptState::Settled {
-            let source = Source::default();
-            receipts::apply(&mut tx, id, &Event::Held, source).await?;
-            let until = receipt::hold(stored.receipt.rail, stored.risk).clears_on(self.day(&mut tx, &stored).await?);
-            receipts::set_hold(&mut tx, id, until.with_time(Time::MIDNIGHT).assume_utc()).await?;
-            stored = receipts::get(&mut tx, id, true).await?;
-            moved = true;
+        let stored = receipts::get(&mut tx, id, true).await?;
+        if stored.receipt.state != ReceiptState::Held {
+            return Ok(());
         }
-        if stored.receipt.state == ReceiptState::Held {
-            let rule = receipt::hold(stored.receipt.rail, stored.risk);
-            let today = self.day(&mut tx, &stored).await?;
-            let over = stored.hold_until.is_some_and(|until| until.date() <= today);
-            let event = match over {
-                true => Some(Event::Cleared),
-                false if rule.is_at_once(purpose(&stored), stored.receipt.principal, headroom(&mut tx).await?) => {
-                    Some(Event::Accepted)
-                }
-                false => None,
-            };
-            if let Some(event) = event {
-                receipts::apply(&mut tx, id, &event, Source::default()).await?;
-                info!(receipt = %id, event = %event.kind(), "may be minted");
-                moved = true;
+        let rule = receipt::hold(stored.receipt.rail, stored.risk);
+        let today = self.day(&mut tx, &stored).await?;
+        let event = match stored.hold_until {
+            Some(until) if until.date() <= today => Event::Cleared,
+            _ if rule.is_at_once(purpose(&stored), stored.receipt.principal, headroom(&mut tx).await?) => {
+                Event::Accepted
             }
+            _ => return Ok(()),
+        };
+        match receipts::apply(&mut tx, id, &event, Source::default()).await {
+            Ok(_) => {
+                info!(receipt = %id, event = %event.kind(), "may be minted");
+                commit(tx).await
+            }
+            // The hold is over, and the money is not at the bank yet: the gateway has not paid it out.
+            Err(store::Error::NotCovered { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        if moved { commit(tx).await } else { Ok(()) }
     }
 
     /// The day up to which we know what whoever has the money says: of its statement, and where none was read yet, of now.

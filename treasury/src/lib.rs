@@ -2,15 +2,17 @@
 //!
 //! The API writes down what somebody wants; this process takes each receipt one step further at a time. [`submit`] hands it to the
 //! provider and asks what has become of it; [`statements`] reads what providers and banks say has moved, and [`told`] says what
-//! that means; [`clear`] holds and clears; [`order`] has the mint ordered and [`book`] books it once it is final. [`webhooks`]
-//! hears that there is news. Each step is one transaction on one locked receipt, and every event is applied once by its name: any
+//! that means; [`clear`] holds and clears; [`cure`] keeps the reserve whole; [`order`] has the mint ordered and [`book`] books it once it is final; [`reserve`] has
+//! attestors say what stands behind it. [`webhooks`] hears that there is news. Each step is one transaction on one locked receipt, and every event is applied once by its name: any
 //! number of these processes may run, and be killed, at any moment.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod book;
 pub mod clear;
+pub mod cure;
 pub mod order;
+pub mod reserve;
 pub mod statements;
 pub mod submit;
 pub mod told;
@@ -103,7 +105,9 @@ impl Treasury {
         self.apply_told().await?;
         self.clear().await?;
         self.order().await?;
-        self.book().await
+        reserve::order(&self.store).await?;
+        self.book().await?;
+        self.cure().await
     }
 
     async fn begin(&self) -> Result<Tx, Error> {

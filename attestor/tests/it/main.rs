@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod providers;
+
 use alloy_primitives::{Address, B256};
 use attestor::decide::{Rail, Refusal as R, Seen, deposit, reserve};
 use attestor::log::{Entry, History, SignedDeposit};
 use attestor::statement::Shown;
 use domain::mint::MintState;
 use domain::money::Units;
-use domain::receipt::ReceiptState;
+use domain::receipt::{FiatRail, ReceiptState};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use store::mints::{Booked, Live, Order, ReserveOrder};
@@ -74,8 +76,11 @@ fn seen() -> Seen {
             invoice_id: Some("inv-1".to_owned()),
             state: ReceiptState::Cleared,
             mintable: Units(150),
+            gross: Units(150),
             provider: "bank".to_owned(),
-            reference: "A-1".to_owned(),
+            rail: FiatRail::Wire,
+            request: "A-1".to_owned(),
+            reference: None,
         }),
         shown: Shown::In(Units(150)),
         rails: vec![rail(BASE), rail(TEMPO)],
@@ -249,6 +254,28 @@ fn a_statement_about_the_reserve_covers_every_rail_and_is_newer_than_all() {
     assert!(reserve(&raise, &seen, &lowered).is_ok());
     let again = ReserveOrder { chain: BASE, nonce: 4, allocation: 100, as_of: 1_000 };
     assert_eq!(reserve(&again, &seen, &lowered), Err(R::NotNewer { known: 4, nonce: 4 }));
+}
+
+/// Money has left the reserve, and what all gates may issue is more than there is: each can be lowered at once.
+#[test]
+fn what_is_too_high_can_be_lowered_whatever_the_others_may() {
+    let lower = |chain, allocation| ReserveOrder { chain, nonce: 4, allocation, as_of: 1_000 };
+    let mut seen = Seen { reserve: Units(300), ..seen() };
+    for (allocation, says) in [
+        (200, None),
+        (0, None),
+        (201, Some(R::AboveReserve { wanted: 301, reserve: 300 })),
+        // What is not lower is no way out: it would only count for longer.
+        (400, Some(R::AboveReserve { wanted: 800, reserve: 300 })),
+    ] {
+        assert_eq!(reserve(&lower(BASE, allocation), &seen, &History::default()).err(), says, "{allocation}");
+    }
+    // And nothing is raised on it before the chain has it.
+    (seen.rails[0].allocation, seen.reserve) = (100, Units(700));
+    assert_eq!(
+        reserve(&lower(BASE, 301), &seen, &History::default()),
+        Err(R::AboveReserve { wanted: 701, reserve: 700 })
+    );
 }
 
 /// A gate that pays what is not ours has no part in the reserve.

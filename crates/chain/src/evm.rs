@@ -489,6 +489,10 @@ fn call(contracts: Contracts, action: &Action, gas: u64) -> Result<(Address, Byt
             let terms = evm(terms)?;
             (terms.payee, IMintGate::redeemCall { terms: terms.into() }.abi_encode().into())
         }
+        Action::AttestReserve(gate, reserve, signatures) => {
+            let (statement, signatures) = (reserve.clone(), signatures.clone());
+            (*gate, IMintGate::attestReserveCall { statement, signatures }.abi_encode().into())
+        }
     })
 }
 

@@ -19,7 +19,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use domain::block::{Header, Meaning, OddLog, Outcome, RawLog};
 use std::future::Future;
 use std::time::Duration;
-use terms::abi::{Authorization, Deposit, RefundOrder};
+use terms::abi::{Authorization, Deposit, RefundOrder, Reserve};
 use terms::{Account, InvoiceTerms, Terms, TxId};
 
 /// What can go wrong between us and a node.
@@ -109,6 +109,8 @@ pub enum Action {
     MintAndPay(Terms, Address, Deposit, Vec<Bytes>),
     /// Have the mint gate, which is the payee, burn what a redemption has brought.
     Redeem(Terms),
+    /// Bring a gate what attestors say about the reserve behind it, with their signatures in the order it wants them.
+    AttestReserve(Address, Reserve, Vec<Bytes>),
 }
 
 /// Without the signatures that orders, authorizations and deposits carry: until they are on chain whoever has one can use it.
@@ -122,6 +124,7 @@ impl std::fmt::Debug for Action {
             Self::Fund(terms, authorization) => write!(f, "Fund({}, from {})", terms.hash(), authorization.from),
             Self::MintAndPay(terms, _, deposit, _) => write!(f, "MintAndPay({}, {})", terms.hash(), deposit.depositId),
             Self::Redeem(terms) => write!(f, "Redeem({})", terms.hash()),
+            Self::AttestReserve(gate, reserve, _) => write!(f, "AttestReserve({gate}, {})", reserve.nonce),
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod project;
 pub mod rails;
 pub mod receipt;
 pub mod request;
+pub mod reserve;
 pub mod scope;
 pub mod steps;
 pub mod tier;

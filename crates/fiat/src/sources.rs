@@ -125,9 +125,8 @@ impl Feed {
                     let name = entry.file_name().to_string_lossy().into_owned();
                     let Some(stem) = name.strip_suffix(".csv") else { continue };
                     let end = stem.get(stem.len().saturating_sub(10)..).unwrap_or_default();
-                    let as_of = day(end).ok_or_else(|| {
-                        self.odd(&format!("{name}: the name has to end in its day, 2026-11-23.csv"))
-                    })?;
+                    let as_of = day(end)
+                        .ok_or_else(|| self.odd(&format!("{name}: the name has to end in its day, 2026-11-23.csv")))?;
                     let bytes = tokio::fs::read(entry.path()).await.map_err(Error::io(doing()))?;
                     found.push(File { name, bytes, as_of });
                 }

@@ -10,10 +10,11 @@ use alloy_primitives::{Address, B256, Bytes};
 use domain::ledger::AccountKind;
 use domain::mint::{MintRefusal, MintState};
 use domain::money::Units;
-use domain::receipt::ReceiptState;
+use domain::receipt::{FiatRail, ReceiptState};
+use domain::reserve::{Standing, Told};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
-use terms::abi::Deposit;
+use terms::abi::{Deposit, Reserve};
 use terms::{Account, GateKind, Terms};
 use tracing::error;
 use uuid::Uuid;
@@ -61,8 +62,8 @@ statements! {
     SIGNATURES = "SELECT s.signature FROM attestation_signatures s JOIN mint_orders o USING (deposit_id, attempt)
         JOIN gates g ON g.chain_id = o.chain_id
         WHERE s.deposit_id = $1 AND s.attempt = $2 AND s.signer::bytea = ANY(g.attestors) ORDER BY s.signer LIMIT $3";
-    BOOKED = "SELECT id, invoice_id, state, mintable_units::text AS mintable, provider, COALESCE(provider_ref, request_id) AS reference
-        FROM fiat_receipts WHERE deposit_id = $1";
+    BOOKED = "SELECT id, invoice_id, state, mintable_units::text AS mintable, (principal_units + fee_units)::text AS gross, provider, rail,
+            request_id, provider_ref FROM fiat_receipts WHERE deposit_id = $1";
     INSERT_RESERVE_ORDER = "INSERT INTO reserve_orders (chain_id, nonce, allocation_units, as_of)
         SELECT $1::bigint, (SELECT COALESCE(MAX(nonce), 0) FROM reserve_orders WHERE chain_id = $1::bigint) + 1, $2::text::numeric,
             $3::bigint RETURNING nonce";
@@ -73,6 +74,31 @@ statements! {
     PUT_RESERVE_WORD = "INSERT INTO reserve_signatures (chain_id, nonce, signer, signature, reason) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (chain_id, nonce, signer) DO UPDATE SET signature = EXCLUDED.signature, reason = EXCLUDED.reason, signed_at = now()
         WHERE reserve_signatures.signature IS NULL";
+    HOLD_GATES = "SELECT chain_id FROM gates ORDER BY chain_id FOR NO KEY UPDATE";
+    // What is out: minted less burned as of the final block, and all that is ordered and may still be minted.
+    STANDINGS = "SELECT g.chain_id, g.kind, c.tip_timestamp, r.nonce, r.allocation_units::text AS units, r.as_of,
+            (GREATEST(0, COALESCE((SELECT sum(CASE e.kind WHEN 'minted' THEN e.amount_units ELSE -e.amount_units END) FROM gate_events e
+                WHERE e.chain_id = g.chain_id AND e.block_number <= c.final_number), 0))
+            + COALESCE((SELECT sum(o.amount_units) FROM mint_orders o WHERE o.chain_id = g.chain_id
+                AND o.state IN ('wanted', 'attested', 'in_flight')), 0))::text AS out,
+            COALESCE((SELECT count(*) FROM reserve_signatures s WHERE s.chain_id = r.chain_id AND s.nonce = r.nonce
+                AND s.signature IS NOT NULL AND s.signer::bytea = ANY(g.attestors)) >= g.threshold, FALSE) AS signed
+        FROM gates g JOIN chains c USING (chain_id) LEFT JOIN reserve_orders r ON r.chain_id = g.chain_id
+            AND r.nonce = (SELECT MAX(n.nonce) FROM reserve_orders n WHERE n.chain_id = g.chain_id)
+        ORDER BY g.chain_id";
+    // The newest that enough have signed, unless a transaction that carries it is on its way or is final and has worked: that, or
+    // another under the same nonce.
+    TO_CARRY = "SELECT r.nonce, r.allocation_units::text AS units, r.as_of, g.address AS gate FROM reserve_orders r JOIN gates g USING (chain_id)
+        WHERE r.chain_id = $1 AND r.nonce = (SELECT MAX(n.nonce) FROM reserve_orders n WHERE n.chain_id = r.chain_id
+            AND (SELECT count(*) FROM reserve_signatures s WHERE s.chain_id = n.chain_id AND s.nonce = n.nonce
+                AND s.signature IS NOT NULL AND s.signer::bytea = ANY(g.attestors)) >= g.threshold)
+        AND r.not_before <= now() AND NOT EXISTS (SELECT 1 FROM attempts a JOIN attempts b ON b.chain_id = a.chain_id
+                AND b.signer = a.signer AND b.nonce = a.nonce LEFT JOIN observations o ON o.tx_hash = b.tx_hash
+            WHERE a.id = r.attempt_id AND (b.state IN ('signed', 'broadcast', 'unknown')
+                OR (b.state = 'final' AND NOT b.noop AND COALESCE(o.success, TRUE))))";
+    HOLD_RESERVE = "SELECT attempt_id FROM reserve_orders WHERE chain_id = $1 AND nonce = $2 FOR UPDATE SKIP LOCKED";
+    CARRIED = "UPDATE reserve_orders SET attempt_id = $3 WHERE chain_id = $1 AND nonce = $2";
+    DEFER_RESERVE = "UPDATE reserve_orders SET not_before = now() + make_interval(secs => 30) WHERE chain_id = $1 AND nonce = $2";
     RESERVE_SIGNATURES = "SELECT s.signature FROM reserve_signatures s JOIN gates g USING (chain_id)
         WHERE s.chain_id = $1 AND s.nonce = $2 AND s.signature IS NOT NULL AND s.signer::bytea = ANY(g.attestors)
         ORDER BY s.signer LIMIT (SELECT threshold FROM gates WHERE chain_id = $1)";
@@ -170,10 +196,27 @@ pub struct Booked {
     pub state: ReceiptState,
     /// What may be minted for it, base units.
     pub mintable: Units,
-    /// Who collected it.
+    /// What the customer paid in all, base units.
+    pub gross: Units,
+    /// Who collected it: the gateway, or our bank account that it came to.
     pub provider: String,
-    /// What it is called there.
-    pub reference: String,
+    /// How it came.
+    pub rail: FiatRail,
+    /// Our number of it there.
+    pub request: String,
+    /// The provider's own, once it has said.
+    pub reference: Option<String>,
+}
+
+/// A statement about the reserve that can be brought to its gate.
+#[derive(Clone, Debug)]
+pub struct SignedReserve {
+    /// The gate.
+    pub gate: Address,
+    /// What it says.
+    pub reserve: Reserve,
+    /// As many signatures as the gate wants, in its order.
+    pub signatures: Vec<Bytes>,
 }
 
 /// A statement about the reserve that attestors are asked for.
@@ -381,8 +424,11 @@ pub async fn booked(db: &mut PgConnection, deposit_id: B256) -> Result<Option<Bo
             invoice_id: row.try_get("invoice_id")?,
             state: row.word("state")?,
             mintable: Units(row.u128("mintable")?),
+            gross: Units(row.u128("gross")?),
             provider: row.try_get("provider")?,
-            reference: row.try_get("reference")?,
+            rail: row.word("rail")?,
+            request: row.try_get("request_id")?,
+            reference: row.try_get("provider_ref")?,
         })
     };
     row.map(booked).transpose()
@@ -394,6 +440,58 @@ pub async fn reserve(db: &mut PgConnection) -> Result<Units, Error> {
     let there = balances.iter().filter(|(account, _)| account.kind == AccountKind::Reserve);
     let there = there.fold(0_i128, |sum, (_, balance)| sum.saturating_add(*balance));
     Ok(Units(u128::try_from(there).unwrap_or(0)))
+}
+
+/// How all gates stand. In a transaction that commits what follows from it: until then nobody else gets an answer.
+pub async fn standings(db: &mut PgConnection) -> Result<Vec<Standing>, Error> {
+    sqlx::query(HOLD_GATES).fetch_all(&mut *db).await?;
+    let standing = |row: &PgRow| {
+        let told = match row.try_get::<Option<i64>, _>("nonce")? {
+            Some(_) => Some(Told {
+                allocation: Units(row.u128("units")?),
+                as_of: row.u64("as_of")?,
+                signed: row.try_get("signed")?,
+            }),
+            None => None,
+        };
+        Ok(Standing {
+            chain: row.chain("chain_id")?,
+            float: row.try_get::<&str, _>("kind")? == "float",
+            now: row.u64("tip_timestamp")?,
+            out: Units(row.u128("out")?),
+            told,
+        })
+    };
+    sqlx::query(STANDINGS).fetch_all(db).await?.iter().map(standing).collect()
+}
+
+/// The newest statement that enough attestors have signed for a chain's gate, if it has to be brought there.
+pub async fn reserve_to_carry(db: &mut PgConnection, chain: u64) -> Result<Option<SignedReserve>, Error> {
+    let Some(row) = sqlx::query(TO_CARRY).bind(chain_id(chain)).fetch_optional(&mut *db).await? else {
+        return Ok(None);
+    };
+    let (nonce, gate) = (row.u64("nonce")?, row.address("gate")?);
+    let reserve = Reserve { allocation: row.u128("units")?, nonce, asOf: row.u64("as_of")? };
+    Ok(Some(SignedReserve { gate, reserve, signatures: reserve_signatures(db, chain, nonce).await? }))
+}
+
+/// Holds a statement until the transaction ends; whether it is still to be carried, and nobody else holds it.
+pub async fn hold_reserve(db: &mut PgConnection, chain: u64, nonce: u64) -> Result<bool, Error> {
+    let held = sqlx::query(HOLD_RESERVE).bind(chain_id(chain)).bind(big(nonce)?).fetch_optional(&mut *db).await?;
+    let waits = reserve_to_carry(db, chain).await?.is_some_and(|signed| signed.reserve.nonce == nonce);
+    Ok(held.is_some() && waits)
+}
+
+/// Notes which transaction (its row) carries a statement.
+pub async fn reserve_carried(db: &mut PgConnection, chain: u64, nonce: u64, attempt: i64) -> Result<(), Error> {
+    sqlx::query(CARRIED).bind(chain_id(chain)).bind(big(nonce)?).bind(attempt).execute(db).await?;
+    Ok(())
+}
+
+/// Leaves a statement that would revert now alone for a while.
+pub async fn defer_reserve(db: &mut PgConnection, chain: u64, nonce: u64) -> Result<(), Error> {
+    sqlx::query(DEFER_RESERVE).bind(chain_id(chain)).bind(big(nonce)?).execute(db).await?;
+    Ok(())
 }
 
 /// Asks attestors for a statement about the reserve behind a chain's gate; returns its number.

@@ -32,6 +32,10 @@ statements! {
         JOIN gates g ON g.chain_id = o.chain_id JOIN chains c ON c.chain_id = o.chain_id
         WHERE o.state = 'minted' AND o.receipt_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM receipt_events r
             WHERE r.receipt_id = o.receipt_id AND r.kind IN ('minted', 'float_paid')) ORDER BY o.updated_at LIMIT $1";
+    // Money of customers that own capital stands in for although it is there.
+    COVERED = "SELECT id FROM fiat_receipts WHERE settled AND cover_units > 0 AND state IN ('cleared', 'minted') ORDER BY created_at LIMIT $1";
+    // Tokens are out for them and their money is gone.
+    SHORT = "SELECT id FROM fiat_receipts WHERE deficit_units > 0 ORDER BY created_at LIMIT $1";
     DEAD_ORDERS = "SELECT deposit_id, attempt, rail, state, valid_until, receipt_id FROM mint_orders o
         WHERE o.receipt_id = $1 AND o.state IN ('expired', 'refused') ORDER BY attempt";
 }
@@ -82,6 +86,16 @@ pub async fn payment(db: &mut PgConnection, id: Uuid) -> Result<Payment, Error> 
 /// Receipts that nobody has handed to a provider yet, the oldest first.
 pub async fn initiated(db: &mut PgConnection, limit: u32) -> Result<Vec<Uuid>, Error> {
     ids(sqlx::query(INITIATED).bind(i64::from(limit)).fetch_all(db).await?)
+}
+
+/// Receipts that own capital stands in for although their money is there, the oldest first.
+pub async fn covered(db: &mut PgConnection, limit: u32) -> Result<Vec<Uuid>, Error> {
+    ids(sqlx::query(COVERED).bind(i64::from(limit)).fetch_all(db).await?)
+}
+
+/// Receipts whose tokens are out and whose money is gone, the oldest first.
+pub async fn short(db: &mut PgConnection, limit: u32) -> Result<Vec<Uuid>, Error> {
+    ids(sqlx::query(SHORT).bind(i64::from(limit)).fetch_all(db).await?)
 }
 
 /// Receipts whose provider was not asked for so long what has become of them.

@@ -156,6 +156,7 @@ impl Network {
             gate: self.gate,
             token: self.token,
             mint: None,
+            fiat: false,
             solana: true,
             tempo: true,
             database_url: std::env::var("DATABASE_URL").ok(),

@@ -8,6 +8,7 @@ mod crash;
 mod demo;
 mod doctor;
 mod faults;
+mod fiat;
 mod holes;
 mod indexer;
 mod keeper;

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use store::fault::{BUG_VARIABLE, Bug, CRASH_VARIABLE, Point};
 use store::mints::{NewOrder, Ordered};
 use terms::abi::{Deposit, IMintGate};
-use terms::{Account, MintGate, ReserveAttestation};
+use terms::{Account, MintGate};
 use test_chain::{Fault, Mining, Proxy};
 
 /// What nothing survives.
@@ -63,6 +63,9 @@ impl Mint {
         }
         tx.commit().await.unwrap();
         mint.attest_reserve().await;
+        if mining != Mining::Manual {
+            mint.net.keeper.release().await.unwrap();
+        }
         mint
     }
 
@@ -95,28 +98,27 @@ impl Mint {
         Attestor::open(config, self.net.stack.store.clone(), vec![gate], CsvFile { path }, key, &log).unwrap()
     }
 
-    /// Attestors sign that the reserve is there, and anyone brings it to the gate.
+    /// The treasury asks for a statement about the reserve, attestors sign it, and the keeper brings it to the gate.
     async fn attest_reserve(&self) {
         self.net.index_to_the_tip().await;
-        let now = self.net.chain_now().await;
-        let mut db = self.net.stack.store.begin().await.unwrap();
-        let chain = self.gate().chain;
-        let nonce = store::mints::order_reserve(&mut db, chain, RESERVE, now).await.unwrap();
-        db.commit().await.unwrap();
+        treasury::reserve::order(&self.net.stack.store).await.unwrap();
         for which in 0..2 {
             self.attestor(which, None).await.pass().await.unwrap();
         }
-        let mut db = self.net.stack.store.begin().await.unwrap();
-        let signatures = store::mints::reserve_signatures(&mut db, chain, nonce).await.unwrap();
-        assert_eq!(signatures.len(), 2);
-        let token = self.net.token();
-        let told = ReserveAttestation { token, allocation: RESERVE, nonce, as_of: now };
-        let call = IMintGate::attestReserveCall { statement: told.reserve(), signatures };
-        self.net.send(Cast::STRANGER, self.gate().address, call.abi_encode()).await;
+        // Where blocks come by themselves the keeper is a process; this one stands in until it is started.
+        self.net.keeper.lease().await.unwrap();
+        self.net.keeper.carry().await.unwrap();
         self.net.node().mine(4).await.unwrap();
-        let found = self.net.keeper.chain.read(self.gate().address, &IMintGate::reserveCall {}).await.unwrap();
-        assert_eq!((found.allocation, found.nonce), (RESERVE, nonce));
         self.net.index_to_the_tip().await;
+        self.net.keeper.watch().await.unwrap();
+        let asked = self.net.count("SELECT max(nonce) FROM reserve_orders").await;
+        assert_eq!(self.told().await.1, u64::try_from(asked).unwrap());
+    }
+
+    /// What the gate was told last: how much, and under which number.
+    async fn told(&self) -> (u128, u64) {
+        let found = self.net.keeper.chain.read(self.gate().address, &IMintGate::reserveCall {}).await.unwrap();
+        (found.allocation, found.nonce)
     }
 
     /// A receipt that is cleared, and on the bank's statement; returns its deposit id.
@@ -517,6 +519,68 @@ async fn a_redemption_is_burned_when_its_payment_is_final() {
     assert!(mint.refusals(deposit).await[0].contains("pay the gate itself"));
 }
 
+/// There is always a statement about the reserve on chain that counts: the first, one when more is out than the last allows, one
+/// after half a day, one when money has left the reserve. Each is sent once, and nobody's hand is in it.
+#[tokio::test]
+async fn statements_about_the_reserve_get_on_chain_by_themselves() {
+    let mint = Mint::manual().await;
+    let net = &mint.net;
+    assert_eq!(mint.told().await, (RESERVE / 2, 1), "half of it: the rest is given to nobody");
+    let sent = "SELECT count(*) FROM attempts";
+    mint.attest_reserve().await;
+    net.keeper.carry().await.unwrap();
+    assert_eq!((mint.told().await.1, net.count(sent).await), (1, 1), "it is there, counts, and bears what is out");
+
+    // Anyone may bring it; then there is nothing to do.
+    net.warp(net.chain_now().await + domain::reserve::RENEW_SECONDS).await;
+    net.index_to_the_tip().await;
+    treasury::reserve::order(&net.stack.store).await.unwrap();
+    for which in 0..2 {
+        mint.attestor(which, None).await.pass().await.unwrap();
+    }
+    let mut db = net.stack.store.begin().await.unwrap();
+    let chain = mint.gate().chain;
+    let signed = store::mints::reserve_to_carry(&mut db, chain).await.unwrap().unwrap();
+    drop(db);
+    let call = IMintGate::attestReserveCall { statement: signed.reserve, signatures: signed.signatures };
+    net.send(Cast::STRANGER, mint.gate().address, call.abi_encode()).await;
+    net.node().mine(4).await.unwrap();
+    net.keeper.carry().await.unwrap();
+    assert_eq!((mint.told().await.1, net.count(sent).await), (2, 1));
+
+    // More is ordered than it allows.
+    let issued = net.issue(Wish::default()).await;
+    let units = RESERVE * 3 / 4;
+    let deposit = mint.cleared(&issued, units).await;
+    mint.order_of(&issued, deposit, units).await.unwrap();
+    mint.attest_reserve().await;
+    assert_eq!((mint.told().await, net.count(sent).await), ((RESERVE * 7 / 8, 3), 2));
+    net.rounds().await;
+    assert_eq!(mint.states(deposit).await, [MintState::Minted]);
+
+    // Money has left the reserve: what may be issued comes down at once.
+    let out = "WITH t AS (INSERT INTO ledger_transfers (source, reference, kind, phase) VALUES ('test', '2', 'paid', 'single') RETURNING id)
+        SELECT id FROM t";
+    let mut tx = net.stack.store.begin().await.unwrap();
+    let id: i64 = sqlx::query(out).fetch_one(&mut *tx).await.unwrap().get("id");
+    for (account, sign) in [("reserve:main", "-"), ("mintable", "")] {
+        sqlx::query(
+            "INSERT INTO ledger_postings (account_id, transfer_id, amount_units) VALUES ($1, $2, $3::text::numeric)",
+        )
+        .bind(account)
+        .bind(id)
+        .bind(format!("{sign}{}", RESERVE / 2))
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    }
+    tx.commit().await.unwrap();
+    mint.attest_reserve().await;
+    assert_eq!(mint.told().await, (AMOUNT + (RESERVE / 2 - AMOUNT) / 2, 4));
+    assert_eq!(net.violations(&[&issued]).await, [""; 0]);
+    assert!(net.differences().await.is_empty());
+}
+
 /// Services as processes, blocks by themselves.
 async fn processes() -> Mint {
     let mint = Mint::start(Mining::Interval(Duration::from_millis(250)), 1, MintKind::Mint).await;
@@ -567,8 +631,36 @@ async fn a_keeper_killed_at_any_write_mints_once() {
         all += 1;
         assert_eq!(mint.net.violations(&[&issued]).await, [""; 0], "{point}");
         assert_eq!(mint.issued_units().await, U256::from(all * AMOUNT), "{point}");
-        assert_eq!(mint.net.count("SELECT count(*) FROM attempts").await, i64::try_from(all).unwrap(), "{point}");
+        // And the one that brought the statement about the reserve.
+        assert_eq!(mint.net.count("SELECT count(*) FROM attempts").await, i64::try_from(all).unwrap() + 1, "{point}");
     }
+    mint.net.stack.stop().await;
+}
+
+/// Killed with the signed statement committed and not sent: whoever comes next sends those bytes, and no others.
+#[tokio::test]
+async fn a_keeper_that_is_killed_with_a_statement_in_hand_sends_those_bytes() {
+    let mint = processes().await;
+    let (net, chain) = (&mint.net, mint.gate().chain);
+    for which in 0..2 {
+        net.stack.run_attestor(which, &[]).await.unwrap();
+    }
+    let mut db = net.stack.store.begin().await.unwrap();
+    let now = store::chain::get(&mut db, chain).await.unwrap().tip_timestamp;
+    let nonce = store::mints::order_reserve(&mut db, chain, RESERVE / 4, now).await.unwrap();
+    db.commit().await.unwrap();
+    let point = format!("{:?}", Point::AfterCommitBeforeBroadcast);
+    net.stack.run(Service::Keeper, &[(CRASH_VARIABLE, point.as_str()), SHORT_LEASE]).await.unwrap();
+    let ended = net.stack.ended(Service::Keeper, Duration::from_secs(40)).await.and_then(|status| status.signal());
+    assert_eq!(ended, Some(SIGKILL));
+    assert_ne!(mint.told().await.1, nonce, "not sent");
+    net.stack.run(Service::Keeper, &[SHORT_LEASE]).await.unwrap();
+    let (since, open) = (Instant::now(), "SELECT count(*) FROM attempts WHERE state <> 'final'");
+    while mint.told().await != (RESERVE / 4, nonce) || net.count(open).await > 0 {
+        assert!(since.elapsed() < Duration::from_secs(60), "after 60 s: {:?}", mint.told().await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(net.count("SELECT count(*) FROM attempts").await, 2, "this one, and the first statement's");
     mint.net.stack.stop().await;
 }
 

@@ -308,7 +308,7 @@ impl Solana {
             Action::RefundByOrder(..) | Action::Fund(..) => {
                 return Err(Error::Configuration("there are no signed orders and authorizations on Solana".to_owned()));
             }
-            Action::MintAndPay(..) | Action::Redeem(..) => {
+            Action::MintAndPay(..) | Action::Redeem(..) | Action::AttestReserve(..) => {
                 return Err(Error::Configuration("there is no mint gate on Solana yet".to_owned()));
             }
         })

@@ -692,7 +692,10 @@ impl Sim {
         let known = self.withdrawals.get(who).map(|(known, _)| (known.state, sent(known)));
         let (kind, trace) = match known {
             Some((state, (tries, _)))
-                if how > 0 && state != withdrawal::WithdrawalState::PayoutSent && tries < 3 && how.is_multiple_of(2) =>
+                if how > 0
+                    && state != withdrawal::WithdrawalState::PayoutSent
+                    && tries < 3
+                    && how.is_multiple_of(2) =>
             {
                 (0, format!("p{tries}"))
             }
@@ -895,7 +898,7 @@ proptest! {
 fn everything_that_is_booked_for_receipts_and_withdrawals_happens_in_the_traces() {
     let mut runner = TestRunner::deterministic();
     let mut booked = BTreeSet::new();
-    for _ in 0..600 {
+    for _ in 0..5_000 {
         let steps = traces().new_tree(&mut runner).unwrap().current();
         booked.extend(run(Rule::AsIs, &steps).unwrap().booked);
     }
