@@ -106,7 +106,8 @@ mod tests {
     #[test]
     fn a_statement_is_asked_for_when_there_is_none_it_is_old_or_no_longer_fits() {
         let float = Standing { float: true, ..rail(3, 40, told(40, 60, true)) };
-        let rows: Vec<(&str, u128, Vec<Standing>, Vec<(u64, u128)>)> = vec![
+        type Row = (&'static str, u128, Vec<Standing>, Vec<(u64, u128)>);
+        let rows: Vec<Row> = vec![
             ("none yet", 100, vec![rail(1, 0, None)], vec![(1, 50)]),
             ("none yet, two rails", 100, vec![rail(1, 10, None), rail(2, 0, None)], vec![(1, 40), (2, 30)]),
             ("covers what is out", 100, vec![rail(1, 50, told(50, 60, true))], vec![]),

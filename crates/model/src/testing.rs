@@ -6,7 +6,7 @@
 
 mod story;
 
-pub use story::{FINGERPRINTS, SHARED, Story, fingerprints};
+pub use story::{FINGERPRINTS, MORE, SHARED, Story, fingerprints};
 
 use crate::{InvoiceTerms, NATIVE, RefundOrder, Step, World};
 use alloy_primitives::{U256, address};

@@ -17,6 +17,9 @@ use terms::Address;
 /// The seeds of the stories that every chain is told in every run of its tests.
 pub const SHARED: Range<u64> = 0..100;
 
+/// And those that it is told in a long run, too.
+pub const MORE: Range<u64> = 100..600;
+
 /// What [`fingerprints`] says of them. `MONAY_WRITE_VECTORS=1 cargo test -p monay-model vectors` writes it.
 pub const FINGERPRINTS: &str = include_str!("../../vectors/traces.txt");
 

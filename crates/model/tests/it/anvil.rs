@@ -9,16 +9,11 @@ use alloy::primitives::{Bytes, U256};
 use chain::Chain;
 use model::{
     Error, NATIVE, Outcome, Recorded, Slot, Step, World,
-    testing::{Cast, FINGERPRINTS, SHARED, Story, fingerprints},
+    testing::{Cast, FINGERPRINTS, MORE, SHARED, Story, fingerprints},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Write};
 use terms::{Address, B256, InvoiceTerms, MAX_LIFETIME_SECONDS};
-
-/// How many further stories there are with `MONAY_LONG=1`: minutes.
-fn further() -> u64 {
-    if std::env::var("MONAY_LONG").is_ok_and(|value| value == "1") { 500 } else { 0 }
-}
 
 /// What a step did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,8 +111,9 @@ fn contract_and_model_agree_on_the_shared_random_traces() {
     runtime.block_on(async {
         let mut chain = Chain::start().await;
         let mut tally = Tally::new();
-        let further = (SHARED.end..SHARED.end + further()).map(|seed| Story::of_seed(seed).unwrap());
-        for story in stories.into_iter().chain(further) {
+        // Minutes.
+        let more = if std::env::var_os("MONAY_LONG").is_some() { MORE } else { 0..0 };
+        for story in stories.into_iter().chain(more.map(|seed| Story::of_seed(seed).unwrap())) {
             if let Err(difference) = replay(&mut chain, &story, &mut tally).await {
                 let (story, difference) = shorten(&mut chain, story, difference).await;
                 panic!("{}", report(chain.cast(), &story, &difference));
