@@ -86,7 +86,10 @@ fn the_demo_plays_its_stories_and_prints_what_it_read_back() {
 fn through_reorgs_of_ten_blocks_every_story_ends_as_without() {
     let report = play(&["--reorgs", "10"]);
     let stories = report["stories"].as_array().unwrap();
-    assert!(stories.iter().all(|story| story["suffered"]["reorgs"].as_u64() >= Some(1)), "{report}");
+    // It is Base's blocks that are replaced: a story on another chain may be over before.
+    let mut on_base =
+        stories.iter().filter(|story| story["name"].as_str().is_some_and(|name| name.starts_with("base-")));
+    assert!(on_base.all(|story| story["suffered"]["reorgs"].as_u64() >= Some(1)), "{report}");
     assert!(stories.iter().filter_map(|story| story["suffered"]["dropped"].as_u64()).sum::<u64>() > 0, "{report}");
 }
 
